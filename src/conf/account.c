@@ -1,0 +1,325 @@
+/* account: binds what was said to a struct account, derives what follows, and refuses what contradicts. */
+#include "conf/account.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ascii.h"
+#include "base/buf.h"
+#include "conf/subst.h"
+
+enum { PORT_SMTP = 25, PORT_LMTP = 24, PORT_SUBMISSIONS = 465, PORT_SUBMISSION = 587, PORT_HTTP_PROXY = 8080 };
+enum { PROXY_TYPE_SOCKS5 = 1, PROXY_TYPE_HTTP = 2 };
+
+/* Every send option that was said is a switch or bound by its row, but -v and -d. */
+bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account, struct err *e)
+{
+    *so = (struct send_options){ 0 };
+    if (!settings_bind(send, false, so, e))
+        return false;
+    const char *verbose = settings_text(send, "verbose"), *debug = settings_text(send, "debug");
+    so->verbose = debug && option_switch(debug) == 1 ? 2 : verbose && option_switch(verbose) == 1;
+    if (so->account_name && account && settings_text(account, "host")) {
+        err_set(e, FAULT_USAGE, "--account and --host do not go together");
+        return err_hint(e, "--host uses no file; leave it out to use the host of account '%s'", so->account_name);
+    }
+    return true;
+}
+
+void send_options_free(struct send_options *so)
+{
+    settings_unbind(send_option_table(), so);
+}
+
+static bool said(const struct account *a, const char *option)
+{
+    return settings_get(&a->settings, option)->set;
+}
+
+/* Where the option was said, or the account begins: the start of an error text. */
+static enum fault fault_at(const struct account *a, const char *option, struct buf *where)
+{
+    const char *origin = settings_get(&a->settings, option)->origin;
+    if (origin && !strcmp(origin, ORIGIN_COMMAND_LINE))
+        return FAULT_USAGE;
+    if (origin)
+        buf_printf(where, "%s: ", origin);
+    else if (a->name)
+        buf_printf(where, "account '%s': ", a->name);
+    return FAULT_CONFIG;
+}
+
+static bool wrong(const struct account *a, const char *option, struct err *e, const char *what, const char *hint)
+{
+    struct buf where = BUF_INIT;
+    enum fault fault = fault_at(a, option, &where);
+    err_set(e, fault, "%s%s", where.data, what);
+    buf_free(&where);
+    return err_hint(e, "%s", hint);
+}
+
+static void warn(struct account *a, const char *option, const char *what)
+{
+    struct buf text = BUF_INIT;
+    fault_at(a, option, &text);
+    buf_adds(&text, what);
+    strlist_add_own(&a->warnings, buf_steal(&text));
+}
+
+/* Replaces *text; what came in from the environment or a file must be as fit for the wire as what was written. */
+static bool substitute(const struct account *a, const struct option *o, char **text, struct err *e)
+{
+    if (!*text || !strchr(*text, '%'))
+        return true;
+    struct buf out = BUF_INIT;
+    subst_expand(&out, *text);
+    free(*text);
+    *text = buf_steal(&out);
+    if (!(o->flags & OPTION_WIRE) || ascii_line_safe(*text, strlen(*text)))
+        return true;
+    return wrong(a, o->name, e, "a substitution brought a line break", "look at $USER, $HOSTNAME and the mailname file");
+}
+
+static bool substitute_all(struct account *a, struct err *e)
+{
+    struct option_table t = account_options();
+    for (size_t i = 0; i < t.n; i++) {
+        const struct option *o = &t.rows[i];
+        if (!(o->flags & OPTION_SUBST) && (a->msmtp || !(o->flags & OPTION_SUBST_OWN)))
+            continue;
+        void *at = (char *)a + o->at;
+        struct strlist *list = o->type == OPTION_LIST ? at : NULL;
+        for (size_t j = 0; list && j < list->n; j++)
+            if (!substitute(a, o, &list->v[j], e))
+                return false;
+        if (!list && !substitute(a, o, at, e))
+            return false;
+    }
+    return true;
+}
+
+static void replace(char **at, char *text)
+{
+    free(*at);
+    *at = text;
+}
+
+/* auto_from and maildomain, the old way to say `from %U@DOMAIN`. */
+static void derive_from(struct account *a)
+{
+    for (size_t i = 0; i < a->from.n; i++) { /* blanks after commas */
+        struct buf trimmed = BUF_INIT;
+        buf_adds(&trimmed, a->from.v[i]);
+        buf_trim(&trimmed);
+        replace(&a->from.v[i], buf_steal(&trimmed));
+    }
+    const char *on = settings_text(&a->settings, "auto_from"), *domain = settings_text(&a->settings, "maildomain");
+    if (!on || option_switch(on) != 1)
+        return;
+    struct buf address = BUF_INIT;
+    subst_expand(&address, "%U");
+    if (domain)
+        buf_printf(&address, "@%s", domain);
+    strlist_free(&a->from);
+    strlist_add_own(&a->from, buf_steal(&address));
+}
+
+/* "http://proxy:3128": the scheme is the type, the rest host and port. */
+static bool derive_proxy(struct account *a, struct err *e)
+{
+    static const struct { const char *scheme; int type; } schemes[] = {
+        { "socks5h://", PROXY_TYPE_SOCKS5 }, { "socks5://", PROXY_TYPE_SOCKS5 }, { "http://", PROXY_TYPE_HTTP },
+    };
+    bool explicit_type = said(a, "proxy_type"), explicit_port = said(a, "proxy_port");
+    if (!a->proxy_host)
+        return a->proxy_type == 0 || wrong(a, "proxy_type", e, "'proxy_type' without 'proxy_host'", "set 'proxy_host', too");
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        if (!ascii_istarts(a->proxy_host, schemes[i].scheme))
+            continue;
+        char *rest = xstrdup(a->proxy_host + strlen(schemes[i].scheme));
+        rest[strcspn(rest, "/")] = '\0';
+        char *colon = strrchr(rest, ':');
+        long long port;
+        if (colon && !strchr(colon, ']')) {
+            if (!ascii_number(colon + 1, 1, 65535, &port)) {
+                free(rest);
+                return wrong(a, "proxy_host", e, "'proxy_host' has a bad port", "write it as http://proxy.example.org:8080");
+            }
+            *colon = '\0';
+            a->proxy_port = (long)port;
+            explicit_port = true;
+        }
+        replace(&a->proxy_host, rest);
+        a->proxy_type = schemes[i].type;
+        explicit_type = true;
+        break;
+    }
+    if (!explicit_type)
+        a->proxy_type = PROXY_TYPE_SOCKS5;
+    if (!explicit_port && a->proxy_type == PROXY_TYPE_HTTP)
+        a->proxy_port = PORT_HTTP_PROXY;
+    return true;
+}
+
+static void derive_auth(struct account *a)
+{
+    if (!a->auth)
+        a->auth = xstrdup(a->user && !said(a, "auth") ? "on" : "off");
+    int on = option_switch(a->auth);
+    if (on >= 0) {
+        replace(&a->auth, xstrdup(on ? "on" : "off"));
+        return;
+    }
+    a->auth_explicit = true;
+    for (char *p = a->auth; *p; p++)
+        *p = ascii_upper(*p);
+}
+
+/* In envoi's own files 465 means TLS at once unless `tls_starttls` is said; an msmtp file means what it means to msmtp. */
+static void derive_tls_and_port(struct account *a)
+{
+    a->tls_explicit_off = a->tls == ACCOUNT_TLS_OFF && said(a, "tls");
+    if (a->port == PORT_SUBMISSIONS && !a->msmtp && !said(a, "tls_starttls"))
+        a->tls_starttls = false;
+    if (a->port || a->socket)
+        return;
+    if (a->tls != ACCOUNT_TLS_OFF && !a->tls_starttls)
+        a->port = PORT_SUBMISSIONS;
+    else if (a->protocol == ACCOUNT_LMTP)
+        a->port = PORT_LMTP;
+    else
+        a->port = !a->msmtp && strcmp(a->auth, "off") ? PORT_SUBMISSION : PORT_SMTP;
+}
+
+/* A host name without a dot is nothing a server could accept as ours. */
+static void derive_domain(struct account *a)
+{
+    if (a->domain)
+        return;
+    struct buf host = BUF_INIT;
+    subst_expand(&host, "%H");
+    bool fit = strchr(host.data, '.') && ascii_only(host.data, host.len) && !strpbrk(host.data, " \t\r\n");
+    a->domain = xstrdup(fit ? host.data : "localhost");
+    buf_free(&host);
+}
+
+static void derive_words(struct account *a)
+{
+    if (a->dsn_notify && ascii_ieq(a->dsn_notify, "off"))
+        replace(&a->dsn_notify, NULL);
+    if (a->dsn_return && (ascii_ieq(a->dsn_return, "hdrs") || ascii_ieq(a->dsn_return, "off")))
+        replace(&a->dsn_return, ascii_ieq(a->dsn_return, "hdrs") ? xstrdup("headers") : NULL);
+    if (a->syslog && option_switch(a->syslog) >= 0)
+        replace(&a->syslog, option_switch(a->syslog) ? xstrdup("LOG_USER") : NULL);
+}
+
+static void warn_about_port(struct account *a)
+{
+    if (a->tls != ACCOUNT_TLS_ON)
+        return;
+    if (a->port == PORT_SUBMISSIONS && a->tls_starttls)
+        warn(a, "tls_starttls", "servers expect TLS at once on port 465, write 'tls_starttls off'");
+    if ((a->port == PORT_SUBMISSION || a->port == PORT_SMTP) && !a->tls_starttls)
+        warn(a, "tls_starttls", a->port == PORT_SMTP ? "servers expect STARTTLS on port 25, write 'tls_starttls on' or 'port 465'"
+                                                     : "servers expect STARTTLS on port 587, write 'tls_starttls on' or 'port 465'");
+}
+
+static bool is_name(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s <= ' ' || *s == 0x7f)
+            return false;
+    return true;
+}
+
+static bool is_address(const char *s)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, s, address) == 1 || inet_pton(AF_INET6, s, address) == 1;
+}
+
+/* "mail.example.org:587" */
+static bool has_port(const char *host)
+{
+    const char *colon = strchr(host, ':');
+    long long port;
+    return colon && colon != host && !strchr(colon + 1, ':') && ascii_number(colon + 1, 1, 65535, &port);
+}
+
+static bool check_server(struct account *a, struct err *e)
+{
+    if (!a->host && !a->socket)
+        return wrong(a, "host", e, "no 'host' is set", "write 'host mail.example.org', or --host=mail.example.org");
+    if (a->host && has_port(a->host))
+        return wrong(a, "host", e, "'host' holds a port", "write it as 'port', on a line or with an option of its own");
+    if (a->host && !is_name(a->host))
+        return wrong(a, "host", e, "'host' holds blanks or control characters", "it is one name or address");
+    if (!*a->domain || !is_name(a->domain))
+        return wrong(a, "domain", e, "'domain' is empty or holds blanks", "it is one name, as mail.example.org");
+    if (a->source_ip && !is_address(a->source_ip))
+        return wrong(a, "source_ip", e, "'source_ip' is not an IP address", "write it as 192.0.2.1 or 2001:db8::1");
+    if (a->ipv4_only && a->ipv6_only)
+        return wrong(a, "ipv6_only", e, "'ipv4_only' and 'ipv6_only' exclude each other", "leave one of them out");
+    if (a->dsn_notify && strchr(a->dsn_notify, ',') &&
+        (ascii_icontains(a->dsn_notify, "never") || ascii_icontains(a->dsn_notify, "off")))
+        return wrong(a, "dsn_notify", e, "'never' and 'off' stand alone in 'dsn_notify'", "write it without the other words");
+    return true;
+}
+
+static bool check_login(struct account *a, struct err *e)
+{
+    bool needs_user = strcmp(a->auth, "off") && strcmp(a->auth, "EXTERNAL") && strcmp(a->auth, "GSSAPI");
+    if (needs_user && !a->user)
+        return wrong(a, "auth", e, "'auth' without 'user'", "set 'user' to the name to log in with, or 'auth off'");
+    if (!strcmp(a->auth, "off") && (a->password || a->passwordeval))
+        warn(a, a->password ? "password" : "passwordeval", "a password is set but 'auth' is off, write 'auth on'");
+    if (!a->tls_cert_file != !a->tls_key_file)
+        return wrong(a, a->tls_cert_file ? "tls_cert_file" : "tls_key_file", e,
+                     "'tls_cert_file' and 'tls_key_file' go together", "set both, to the same file where it holds both");
+    if (a->tls == ACCOUNT_TLS_ON && a->tls_certcheck && !a->tls_trust_file && !a->tls_fingerprint.n)
+        return wrong(a, "tls_trust_file", e, "no certificate could be accepted: nothing is trusted",
+                     "set 'tls_trust_file system', or 'tls_fingerprint' to the server's");
+    return true;
+}
+
+bool account_bind(struct account *a, const struct rc_account *chosen, const struct settings *command_line, struct err *e)
+{
+    *a = (struct account){ .msmtp = chosen && chosen->msmtp };
+    if (!chosen)
+        settings_init(&a->settings, account_options());
+    else if (!rc_settings(chosen, &a->settings, e))
+        return false;
+    if (chosen && *chosen->name)
+        a->name = xstrdup(chosen->name);
+    if (command_line)
+        settings_overlay(&a->settings, command_line);
+    if (!settings_bind(&a->settings, a->msmtp, a, e) || !substitute_all(a, e) || !derive_proxy(a, e))
+        return false;
+    derive_from(a);
+    derive_auth(a);
+    derive_tls_and_port(a);
+    derive_domain(a);
+    derive_words(a);
+    if (!check_server(a, e) || !check_login(a, e))
+        return false;
+    warn_about_port(a);
+    return true;
+}
+
+void account_free(struct account *a)
+{
+    settings_unbind(account_options(), a);
+    settings_free(&a->settings);
+    strlist_free(&a->warnings);
+    free(a->name);
+    a->name = NULL;
+}
+
+const char *account_sender(const struct account *a)
+{
+    for (size_t i = 0; i < a->from.n; i++)
+        if (!rc_from_is_pattern(a->from.v[i]))
+            return a->from.v[i];
+    return NULL;
+}

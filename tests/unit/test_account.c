@@ -1,0 +1,172 @@
+/* account: what follows from what was said, and what contradicts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "conf/account.h"
+
+/* Binds the account default of the text. */
+static bool bind_text(struct account *a, const char *text, bool msmtp, struct err *e)
+{
+    struct rc rc = RC_INIT;
+    char *whole = xasprintf("account default\n%s\n", text);
+    assert_true(rc_parse(&rc, "rc", whole, strlen(whole), msmtp, e));
+    bool ok = account_bind(a, rc_find(&rc, "default"), NULL, e);
+    free(whole);
+    rc_free(&rc);
+    return ok;
+}
+
+static void derived(void **state)
+{
+    (void)state;
+    static const struct { const char *text; bool msmtp; long port; int tls; bool starttls; const char *auth; size_t warnings; } cases[] = {
+        { "host h", false, 25, ACCOUNT_TLS_AUTO, true, "off", 0 },
+        { "host h", true, 25, ACCOUNT_TLS_OFF, true, "off", 0 },
+        { "host h\nuser u", false, 587, ACCOUNT_TLS_AUTO, true, "on", 0 },
+        { "host h\nuser u", true, 25, ACCOUNT_TLS_OFF, true, "off", 0 },
+        { "host h\nuser u\nauth off", false, 25, ACCOUNT_TLS_AUTO, true, "off", 0 },
+        { "host h\nuser u\nauth plain", false, 587, ACCOUNT_TLS_AUTO, true, "PLAIN", 0 },
+        { "host h\ntls on\ntls_starttls off", true, 465, ACCOUNT_TLS_ON, false, "off", 0 },
+        { "host h\ntls on\nport 465", false, 465, ACCOUNT_TLS_ON, false, "off", 0 },
+        { "host h\ntls on\nport 465", true, 465, ACCOUNT_TLS_ON, true, "off", 1 },
+        { "host h\ntls on\nport 465\ntls_starttls on", false, 465, ACCOUNT_TLS_ON, true, "off", 1 },
+        { "host h\ntls on\nport 587\ntls_starttls off", false, 587, ACCOUNT_TLS_ON, false, "off", 1 },
+        { "host h\ntls\nport 25\ntls_starttls off", true, 25, ACCOUNT_TLS_ON, false, "off", 1 },
+        { "host h\nprotocol lmtp", false, 24, ACCOUNT_TLS_AUTO, true, "off", 0 },
+        { "socket /s\nprotocol lmtp", false, 0, ACCOUNT_TLS_AUTO, true, "off", 0 },
+        { "host h\npassword x", true, 25, ACCOUNT_TLS_OFF, true, "off", 1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct account a;
+        struct err e = ERR_INIT;
+        if (!bind_text(&a, cases[i].text, cases[i].msmtp, &e))
+            fail_msg("%s: %s", cases[i].text, e.text);
+        if (a.port != cases[i].port || a.tls != cases[i].tls || a.tls_starttls != cases[i].starttls || a.warnings.n != cases[i].warnings)
+            fail_msg("%s: port %ld, tls %d, starttls %d, %zu warnings", cases[i].text, a.port, a.tls, a.tls_starttls, a.warnings.n);
+        assert_string_equal(a.auth, cases[i].auth);
+        account_free(&a);
+    }
+}
+
+static void wrong(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *what; } cases[] = {
+        { "port 25", "account 'default': no 'host' is set" },
+        { "host mail.example:587", "rc:2: 'host' holds a port" },
+        { "host \"a b\"", "rc:2: 'host' holds blanks" },
+        { "host h\nsource_ip x", "'source_ip' is not an IP address" },
+        { "host h\nauth on", "rc:3: 'auth' without 'user'" },
+        { "host h\ntls_key_file k", "go together" },
+        { "host h\ntls on\ntls_trust_file", "nothing is trusted" },
+        { "host h\nipv4_only on\nipv6_only on", "exclude each other" },
+        { "host h\nproxy_type http", "'proxy_type' without 'proxy_host'" },
+        { "host h\nproxy_host http://p:x", "bad port" },
+        { "host h\ndsn_notify never,delay", "stand alone" },
+        { "host h\ndomain \"a b\"", "'domain' is empty or holds blanks" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct account a;
+        struct err e = ERR_INIT;
+        if (bind_text(&a, cases[i].text, false, &e) || !strstr(e.text, cases[i].what) || !e.hint)
+            fail_msg("%s: %s", cases[i].text, e.text ? e.text : "no error");
+        assert_int_equal(e.fault, FAULT_CONFIG);
+        err_clear(&e);
+        account_free(&a);
+    }
+}
+
+static void substitutions(void **state)
+{
+    (void)state;
+    struct account a;
+    struct err e = ERR_INIT;
+    setenv("USER", "joe", 1);
+    setenv("HOSTNAME", "box.example", 1);
+    assert_true(bind_text(&a, "host %H\nuser %U%x\nfrom *@q, %U@%H", false, &e));
+    assert_string_equal(a.host, "box.example");
+    assert_string_equal(a.user, "joe%x");
+    assert_string_equal(account_sender(&a), "joe@box.example");
+    assert_string_equal(a.domain, "box.example");
+    account_free(&a);
+    assert_true(bind_text(&a, "host %H\nuser %U\nauto_from on\nmaildomain m.example", true, &e));
+    assert_string_equal(a.user, "%U");
+    assert_string_equal(a.host, "%H");
+    assert_string_equal(account_sender(&a), "joe@m.example");
+    account_free(&a);
+    setenv("USER", "joe\nRSET", 1);
+    assert_false(bind_text(&a, "host h\nfrom %U@h", false, &e));
+    assert_non_null(strstr(e.text, "line break"));
+    err_clear(&e);
+    account_free(&a);
+    setenv("USER", "joe", 1);
+}
+
+static void proxies_and_words(void **state)
+{
+    (void)state;
+    struct account a;
+    struct err e = ERR_INIT;
+    unsigned notify = 0;
+    enum dsn_return ret = DSN_RETURN_UNSET;
+    assert_true(bind_text(&a, "host h\nproxy_host http://p:3128/\ndsn_notify failure,delay\ndsn_return hdrs\nsyslog\npassword hunter2", false, &e));
+    assert_string_equal(a.proxy_host, "p");
+    assert_int_equal(a.proxy_port, 3128);
+    assert_int_equal(a.proxy_type, 2);
+    assert_string_equal(a.syslog, "LOG_USER");
+    assert_true(account_dsn(&a, &notify, &ret, &e));
+    assert_int_equal(notify, DSN_NOTIFY_FAILURE | DSN_NOTIFY_DELAY);
+    assert_int_equal(ret, DSN_RETURN_HEADERS);
+    struct buf out = BUF_INIT;
+    account_format(&a, &out);
+    assert_non_null(strstr(out.data, "***"));
+    assert_null(strstr(out.data, "hunter2"));
+    buf_free(&out);
+    account_free(&a);
+    assert_true(bind_text(&a, "host h\nproxy_host p", false, &e));
+    assert_int_equal(a.proxy_type, 1);
+    assert_int_equal(a.proxy_port, 1080);
+    account_free(&a);
+}
+
+static void send_options(void **state)
+{
+    (void)state;
+    struct settings s, said;
+    struct send_options so;
+    struct err e = ERR_INIT;
+    settings_init(&s, send_option_table());
+    settings_init(&said, account_options());
+    assert_true(settings_say(&s, option_by_letter(s.table, 'd'), NULL, ORIGIN_COMMAND_LINE, NULL, &e));
+    assert_true(settings_say(&s, option_by_letter(s.table, 'f'), "", ORIGIN_COMMAND_LINE, NULL, &e));
+    assert_true(send_options_bind(&so, &s, &said, &e));
+    assert_int_equal(so.verbose, 2);
+    assert_string_equal(so.from, "");
+    send_options_free(&so);
+    assert_true(settings_say(&s, option_by_letter(s.table, 'a'), "x", ORIGIN_COMMAND_LINE, NULL, &e));
+    assert_true(settings_say(&said, option_by_name(said.table, "host", 4), "h", ORIGIN_COMMAND_LINE, NULL, &e));
+    assert_false(send_options_bind(&so, &s, &said, &e));
+    assert_int_equal(e.fault, FAULT_USAGE);
+    send_options_free(&so);
+    err_clear(&e);
+    settings_free(&s);
+    settings_free(&said);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words),
+        cmocka_unit_test(send_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
