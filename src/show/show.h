@@ -1,0 +1,39 @@
+/* show: renderers of the event stream. Each is opened on a hub and closed before it is freed; all are generic over the event table. */
+#ifndef SHOW_SHOW_H
+#define SHOW_SHOW_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/event.h"
+
+/* Text in the dialogue format: "C: …", "S: …", "# …". */
+struct show_text {
+    FILE *out;
+    bool timings;
+    bool content; /* the lines of the message too */
+    bool several; /* "[2] " in front of what belongs to a connection */
+    usec last;    /* set by show_text_open */
+};
+void show_text_open(struct show_text *t, struct hub *h); /* out and flags are set by the caller; borrowed until the hub is freed */
+
+/* One JSON object per event and line: {"event":"client","t":0.001234,"connection":1,"line":"…"}. */
+struct show_json { FILE *out; };
+void show_json_open(struct show_json *j, struct hub *h);
+
+/* One JSON object at the end: the fields of EV_RESULT, "recipients" (every EV_RECIPIENT), "phases" (EV_PHASE), "tls", "certificates", "warnings". */
+struct show_report;
+struct show_report *show_report_open(struct hub *h);
+void show_report_close(struct show_report *r, FILE *out); /* writes and frees; out NULL: only frees */
+
+/* msmtp's log line from EV_RESULT: to a file (appended under a lock) or syslog. A failure to log becomes a warning on stderr, never an error. */
+struct show_log { const char *file; const char *time_format; const char *syslog_facility; const char *progname; };
+void show_log_open(struct show_log *l, struct hub *h);
+
+/* An err as people read it: "envoi: what\n  server: …\n  hint: …\n", wrapped never, control characters made visible. Appends. */
+void show_err(struct buf *out, const char *progname, const struct err *e);
+
+#endif

@@ -1,0 +1,27 @@
+/* show_json: one JSON object per event and line. */
+#include "base/json.h"
+#include "show/fields.h"
+#include "show/show.h"
+
+static void on_event(void *ctx, const struct event *ev)
+{
+    const struct show_json *s = ctx;
+    struct buf line = BUF_INIT;
+    struct json j = JSON_TO(&line);
+    json_begin_object(&j, NULL);
+    json_string(&j, "event", event_word(ev->kind));
+    json_seconds(&j, "t", ev->time);
+    if (ev->connection)
+        json_int(&j, "connection", ev->connection);
+    fields_json(&j, ev->fields);
+    json_end_object(&j);
+    buf_addc(&line, '\n');
+    fwrite(line.data, 1, line.len, s->out);
+    fflush(s->out);
+    buf_free(&line);
+}
+
+void show_json_open(struct show_json *j, struct hub *h)
+{
+    hub_listen(h, EV_ALL & ~EV_MASK(EV_CONTENT), on_event, j);
+}
