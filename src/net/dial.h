@@ -1,0 +1,52 @@
+/* dial: from a name to a connected stream.
+ *
+ * Happy Eyeballs (RFC 8305): both families are resolved at once (getaddrinfo in two threads, so that a dead resolver
+ * cannot hold up a deadline), attempts start 250 ms apart, alternating families, the first to connect wins. Every failure is kept and told. */
+#ifndef NET_DIAL_H
+#define NET_DIAL_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/event.h"
+#include "net/loop.h"
+#include "net/stream.h"
+
+enum proxy_type { PROXY_NONE, PROXY_SOCKS5, PROXY_HTTP };
+
+/* All strings are borrowed until dial_free. */
+struct dial_params {
+    const char *host;       /* name, IPv4 or IPv6 address (brackets allowed); "" or NULL with unix_path */
+    int port;
+    const char *unix_path;  /* not NULL: a unix socket instead of host and port */
+    int family;             /* AF_UNSPEC, AF_INET, AF_INET6 */
+    const char *source_ip;  /* NULL: any; limits the family to its own */
+    enum proxy_type proxy;
+    const char *proxy_host;
+    int proxy_port;
+    const char *proxy_user, *proxy_password; /* NULL: none */
+    usec deadline;          /* for all of it: lookup, connecting, proxy */
+    struct hub *hub;
+    unsigned connection;    /* number for events */
+};
+
+struct dial;
+
+struct dial *dial_start(const struct dial_params *p);
+
+/* IO_AGAIN until connected; IO_DONE: dial_take gives the stream; IO_ERROR: *e is set: FAULT_NO_HOST, FAULT_DNS,
+ * FAULT_CONNECT, FAULT_TIMEOUT, each with all addresses tried and why each failed, and a hint. */
+enum io dial_step(struct dial *d, struct err *e);
+void dial_waits(const struct dial *d, struct pollset *ps);
+
+struct stream *dial_take(struct dial *d); /* the caller's */
+void dial_free(struct dial *d);           /* ends whatever is still under way; NULL is allowed */
+
+/* A listening, non-blocking socket. spec: "host:port", "[v6]:port", ":port", "port" or "/path" of a unix socket
+ * (created 0600; a stale one is replaced). No host: 127.0.0.1. Port 0: the system chooses. *port gets the port (0 for unix). -1: *e is set. */
+int listen_on(const char *spec, int *port, struct err *e);
+
+/* Accepts one connection; NULL when there is none now. */
+struct stream *listen_accept(int fd, struct err *e);
+
+#endif

@@ -1,0 +1,4 @@
+/* gnutls_door: where GnuTLS comes in. */
+#include "net/gnutls_door.h"
+
+DOOR_DEFINE(gnutls_door, gnutls_api, GNUTLS_SYMBOLS, "libgnutls.so.30", "libgnutls30")

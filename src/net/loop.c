@@ -1,0 +1,126 @@
+/* loop: the poll set and the loop over tasks.
+ * Knows nothing of streams or protocols; never decides, only sleeps and steps. */
+#include "net/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+
+void pollset_free(struct pollset *ps)
+{
+    free(ps->v);
+    *ps = (struct pollset)POLLSET_INIT;
+}
+
+void pollset_reset(struct pollset *ps)
+{
+    ps->n = 0;
+    ps->deadline = USEC_NEVER;
+}
+
+void pollset_add(struct pollset *ps, int fd, short events)
+{
+    if (ps->n == ps->cap) {
+        ps->cap = ps->cap ? ps->cap * 2 : 8;
+        ps->v = xrealloc(ps->v, ps->cap * sizeof *ps->v);
+    }
+    ps->v[ps->n++] = (struct pollfd){ .fd = fd, .events = events };
+}
+
+void pollset_until(struct pollset *ps, usec deadline)
+{
+    ps->deadline = usec_min(ps->deadline, deadline);
+}
+
+/* While it sleeps, `mask` is the signal mask (NULL: as it is). */
+static bool wait_masked(struct pollset *ps, const sigset_t *mask)
+{
+    usec left = ps->deadline == USEC_NEVER ? 0 : ps->deadline - clock_now();
+    if (left < 0)
+        left = 0;
+    struct timespec ts = { .tv_sec = left / USEC_PER_SEC, .tv_nsec = left % USEC_PER_SEC * 1000 };
+
+    int ready = ppoll(ps->v, ps->n, ps->deadline == USEC_NEVER ? NULL : &ts, mask);
+    if (ready >= 0)
+        return true;
+    for (size_t i = 0; i < ps->n; i++) /* poll leaves them undefined */
+        ps->v[i].revents = 0;
+    return errno != EINTR;
+}
+
+bool pollset_wait(struct pollset *ps)
+{
+    return wait_masked(ps, NULL);
+}
+
+/* What one task waits for: its part of the common set. */
+struct watch {
+    bool finished;
+    size_t first, end;
+    usec deadline;
+};
+
+static void watch_task(struct watch *w, const struct task *t, struct pollset *ps)
+{
+    usec nearest = ps->deadline;
+    ps->deadline = USEC_NEVER;
+    w->first = ps->n;
+    t->waits(t, ps);
+    w->end = ps->n;
+    w->deadline = ps->deadline;
+    ps->deadline = usec_min(nearest, w->deadline);
+}
+
+static bool watch_due(const struct watch *w, const struct pollset *ps, usec now)
+{
+    if (w->deadline <= now)
+        return true;
+    for (size_t i = w->first; i < w->end; i++)
+        if (ps->v[i].revents)
+            return true;
+    return false;
+}
+
+static bool run(struct task *const *tasks, size_t n, const volatile int *stop, const sigset_t *mask)
+{
+    struct watch *watches = xcalloc(n ? n : 1, sizeof *watches);
+    struct pollset ps = POLLSET_INIT;
+    size_t left = n;
+    for (size_t i = 0; i < n; i++)
+        left -= watches[i].finished = tasks[i]->step(tasks[i]);
+
+    while (left > 0 && !(stop && *stop)) {
+        pollset_reset(&ps);
+        for (size_t i = 0; i < n; i++)
+            if (!watches[i].finished)
+                watch_task(&watches[i], tasks[i], &ps);
+        if (!wait_masked(&ps, mask))
+            continue;
+        usec now = clock_now();
+        for (size_t i = 0; i < n; i++)
+            if (!watches[i].finished && watch_due(&watches[i], &ps, now))
+                left -= watches[i].finished = tasks[i]->step(tasks[i]);
+    }
+    pollset_free(&ps);
+    free(watches);
+    return left == 0;
+}
+
+bool loop_run(struct task *const *tasks, size_t n, const volatile int *stop)
+{
+    if (!stop)
+        return run(tasks, n, NULL, NULL);
+
+    /* The signals that set *stop arrive only during the sleep, never between the look at *stop and it. */
+    sigset_t blocked, before;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGHUP);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    bool all = run(tasks, n, stop, &before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return all;
+}

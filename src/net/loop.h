@@ -1,0 +1,43 @@
+/* loop: many tasks, one poll(2).
+ *
+ * A task runs as far as it can without blocking, then says what it waits for.
+ * The loop never decides anything: it sleeps until a descriptor is ready or a
+ * deadline passes, and steps the tasks concerned. */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+
+struct pollset {
+    struct pollfd *v; /* own */
+    size_t n, cap;
+    usec deadline;    /* the nearest */
+};
+
+#define POLLSET_INIT { .deadline = USEC_NEVER }
+
+void pollset_free(struct pollset *ps);
+void pollset_reset(struct pollset *ps);
+void pollset_add(struct pollset *ps, int fd, short events);
+void pollset_until(struct pollset *ps, usec deadline);
+
+/* Sleeps until something in the set is ready or its deadline passed. SIGINT and SIGTERM handlers
+ * interrupt it; returns false then (errno EINTR). revents are set. */
+bool pollset_wait(struct pollset *ps);
+
+struct task {
+    /* Runs as far as it goes without blocking. true: finished, never called again. */
+    bool (*step)(struct task *t);
+    /* Adds the descriptors and the deadline the task waits for. */
+    void (*waits)(const struct task *t, struct pollset *ps);
+};
+
+/* Steps every task once, then each again whenever one of its descriptors is ready or its own deadline passed, until all
+ * are finished, or until *stop becomes non-zero (set by a signal handler; NULL: never). false: stopped. */
+bool loop_run(struct task *const *tasks, size_t n, const volatile int *stop);
+
+#endif

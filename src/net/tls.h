@@ -1,0 +1,65 @@
+/* tls: what TLS must be, and what it turned out to be. GnuTLS behind a door (net/gnutls_door.h). */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/strlist.h"
+
+/* All strings are borrowed. */
+struct tls_params {
+    const char *host;           /* name for SNI and the certificate check; an address literal is checked as such, no SNI */
+    bool verify;                /* false: encrypt only, whoever answers */
+    const char *trust_file;     /* NULL or "system": the system's store; else a PEM file */
+    const char *crl_file;       /* NULL: none */
+    const struct strlist *fingerprints; /* SHA-256 (SHA-1, MD5 by length) of the certificate as hex with or without
+                                           colons, or "sha256-spki:HEX"; any match accepts, without further check; NULL or empty: none */
+    const char *key_file;       /* PEM or a PKCS#11 URL; NULL: no client certificate */
+    const char *cert_file;
+    const char *priorities;     /* GnuTLS priority string; NULL: "NORMAL" without TLS 1.0 and 1.1 */
+    bool (*key_password)(void *ctx, const char *file, char **password, struct err *e); /* NULL: none; the result is wiped and freed */
+    void *ctx;
+};
+
+/* Checks files, priorities and fingerprints without a connection, so that a mistake is found before one is made. */
+bool tls_params_check(const struct tls_params *p, struct err *e);
+
+struct tls_certificate {
+    char *subject, *issuer;  /* own: RFC 4514 */
+    struct strlist names;    /* DNS names and addresses it is valid for */
+    long long not_before, not_after; /* seconds since the epoch */
+    char *sha256;            /* own: hex with colons, of the certificate */
+    char *spki_sha256;       /* own: hex with colons, of the public key */
+    char *key;               /* own: "RSA 2048", "EC/ECDSA 256" */
+};
+
+struct tls_facts {
+    char *version; /* own: "TLS1.3" */
+    char *cipher;  /* own: "AES-256-GCM" */
+    char *group;   /* own or NULL: key exchange, "X25519" */
+    bool resumed;
+    bool verified; /* by trust or by fingerprint */
+    const char *how; /* "trust", "fingerprint", "none" */
+    struct tls_certificate *chain; /* own, n of them, the peer's own first */
+    size_t n;
+};
+
+void tls_facts_free(struct tls_facts *f);
+
+/* Server side, for sink: one context for many connections. */
+struct tls_server;
+struct tls_server_params {
+    const char *cert_file, *key_file; /* both NULL: a self-signed certificate is made (ECDSA P-256, 30 days, for names) */
+    const struct strlist *names;      /* DNS names and addresses for the made certificate */
+    const char *priorities;           /* NULL: default */
+};
+struct tls_server *tls_server_new(const struct tls_server_params *p, struct err *e);
+void tls_server_free(struct tls_server *s);
+const char *tls_server_fingerprint(const struct tls_server *s); /* SHA-256, hex with colons */
+
+/* Appends "GnuTLS 3.7.9" for --version. false: not there. */
+bool tls_library_version(char *out, size_t size);
+
+#endif

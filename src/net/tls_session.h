@@ -1,0 +1,63 @@
+/* tls_session: what the TLS files share: one GnuTLS session over a stream's wire. */
+#ifndef NET_TLS_SESSION_H
+#define NET_TLS_SESSION_H
+
+#include "base/buf.h"
+#include "net/gnutls_door.h"
+#include "net/tls.h"
+#include "net/transport.h"
+
+#define TLS_DEFAULT_PRIORITIES "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
+
+struct tls {
+    const struct gnutls_api *api;
+    gnutls_session_t session;                         /* own */
+    gnutls_certificate_credentials_t credentials;     /* own; NULL on the server side */
+    const struct tls_params *params;                  /* borrowed until the handshake is done; NULL on the server side */
+    bool up;
+    struct err why;                                   /* what a callback of GnuTLS found wrong */
+    struct tls_facts facts;
+    char *in;                                         /* own: what came from the wire */
+    size_t in_at, in_end;
+    struct buf out;                                   /* records for the wire */
+    char *part;                                       /* own: a record's worth of small pieces */
+    unsigned char first[64];                          /* the peer's first octets, for the words of a failure */
+    size_t first_n;
+    bool ended;                                       /* the peer closed its side, properly or in the middle of a record */
+    bool answered;                                    /* has application data arrived? */
+};
+
+/* Puts TLS on the wire of s, still without a session. NULL: no GnuTLS. */
+struct tls *tls_new(struct stream *s, struct err *e);
+
+/* Gives s a session; flags GNUTLS_CLIENT or GNUTLS_SERVER. The handshake has not begun. */
+bool tls_session_start(struct stream *s, unsigned flags, const char *priorities, gnutls_certificate_credentials_t credentials,
+                       struct err *e);
+
+/* Moves the handshake on. On IO_DONE the facts of version and cipher are there. */
+enum io tls_session_handshake(struct stream *s, struct err *e);
+
+/* A priority string, or an error that shows where it is wrong. */
+bool tls_priorities_parse(const struct gnutls_api *api, const char *priorities, gnutls_priority_t *out, struct err *e);
+
+/* tls_explain.c: a failure of GnuTLS during the handshake or after it, in plain words. Always IO_ERROR. */
+enum io tls_explain(struct stream *s, int rc, struct err *e);
+
+/* Did the peer begin in clear text? Then *e says so. */
+bool tls_explain_clear_text(const struct tls_params *params, const unsigned char *first, size_t n, struct err *e);
+
+/* tls_facts.c: the peer's chain, and what the handshake agreed on. */
+void tls_facts_chain(struct tls *t);
+void tls_facts_session(struct tls *t);
+void tls_certificate_read(const struct gnutls_api *api, const gnutls_datum_t *der, struct tls_certificate *c);
+void tls_certificate_free(struct tls_certificate *c);
+
+/* tls_trust.c: what certificates are believed by. */
+bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials, const struct tls_params *p,
+                    struct err *e);
+
+/* tls_verify.c: GnuTLS's callback: is this peer the one we want? Leaves the reason in tls.why. */
+int tls_verify(gnutls_session_t session);
+bool tls_fingerprint_check(const char *fingerprint, struct err *e);
+
+#endif
