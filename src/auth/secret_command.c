@@ -1,0 +1,151 @@
+/* secret_command: the first line that a command of the user's prints (passwordeval). As in msmtp, /bin/sh runs it; unlike
+ * there, its stdin is empty, so that it cannot eat the message. It may take its time: an agent may be asking the user. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "auth/secret.h"
+
+extern char **environ;
+
+enum { OUTPUT_MAX = 1 << 20, COMPLAINT_MAX = 4096 };
+
+/* Starts /bin/sh with what envoi changed for itself put back: it ignores SIGPIPE, the command should not. */
+static int start(const char *command, int out, int complaints, pid_t *pid)
+{
+    char *const argv[] = { "sh", "-c", (char *)command, NULL };
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t signals;
+    int failure;
+
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&files, complaints, STDERR_FILENO);
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes, &signals);
+    sigaddset(&signals, SIGPIPE);
+    posix_spawnattr_setsigdefault(&attributes, &signals);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    failure = posix_spawn(pid, "/bin/sh", &files, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return failure;
+}
+
+/* Appends what can be read now. The buf keeps at most max octets: the first ones, or with `last` the last ones. false: the
+ * other end is closed. */
+static bool take(int fd, struct buf *b, size_t max, bool last)
+{
+    char block[4096];
+    ssize_t n = read(fd, block, sizeof block);
+    if (n > 0) {
+        size_t room = max - b->len, some = (size_t)n < room || last ? (size_t)n : room;
+        buf_add(b, block, some);
+        if (b->len > max)
+            buf_drop(b, b->len - max);
+    }
+    explicit_bzero(block, sizeof block);
+    return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+/* Until stdout is closed. Something left in the background may hold stderr open for ever: that is not waited for. */
+static void collect(int out_fd, int complaints_fd, struct buf *out, struct buf *complaints)
+{
+    struct pollfd p[2] = { { .fd = out_fd, .events = POLLIN }, { .fd = complaints_fd, .events = POLLIN } };
+    while (p[0].fd >= 0) {
+        if (poll(p, 2, -1) < 0)
+            continue;
+        if (p[1].revents && !take(complaints_fd, complaints, COMPLAINT_MAX, true))
+            p[1].fd = -1;
+        if (p[0].revents && !take(out_fd, out, OUTPUT_MAX, false))
+            p[0].fd = -1;
+    }
+}
+
+static void add_last_line(struct buf *complaints, struct err *e)
+{
+    buf_trim(complaints);
+    const char *line = memrchr(complaints->data, '\n', complaints->len);
+    line = line ? line + 1 : complaints->data;
+    for (char *c = (char *)line; *c; c++)
+        if ((unsigned char)*c < 32 || *c == 127)
+            *c = '?';
+    if (*line)
+        err_hint(e, "it said: %.300s", line);
+    else
+        err_hint(e, "it said nothing; run it by hand to see what is wrong");
+}
+
+static enum secret_status judge(const char *command, int status, struct buf *out, struct buf *complaints, struct err *e)
+{
+    if (WIFSIGNALED(status))
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' was killed by signal %d: '%s'", WTERMSIG(status), command);
+    else if (WEXITSTATUS(status) != 0)
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' failed with status %d: '%s'", WEXITSTATUS(status), command);
+    if (err_is_set(e)) {
+        add_last_line(complaints, e);
+        return SECRET_ERROR;
+    }
+    const char *end = memchr(out->data, '\n', out->len);
+    if (!end && out->len >= OUTPUT_MAX) {
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' prints a line without end: '%s'", command);
+        return SECRET_ERROR;
+    }
+    if (end)
+        buf_cut(out, (size_t)(end - out->data));
+    if (out->len > 0 && out->data[out->len - 1] == '\r')
+        buf_cut(out, out->len - 1);
+    if (out->len > 0)
+        return SECRET_FOUND;
+    err_set(e, FAULT_AUTH, "the first line that the command of 'passwordeval' prints is empty: '%s'", command);
+    err_hint(e, "it has to print the password, and nothing before it");
+    return SECRET_ERROR;
+}
+
+enum secret_status secret_from_command(const struct secret_params *p, struct buf *out, struct err *e)
+{
+    if (!p->passwordeval)
+        return SECRET_NONE;
+    int o[2], c[2];
+    if (pipe2(o, O_CLOEXEC) < 0) {
+        err_sys(e, FAULT_SYSTEM, errno, "cannot make a pipe");
+        return SECRET_ERROR;
+    }
+    if (pipe2(c, O_CLOEXEC) < 0) {
+        err_sys(e, FAULT_SYSTEM, errno, "cannot make a pipe");
+        close(o[0]);
+        close(o[1]);
+        return SECRET_ERROR;
+    }
+    fcntl(c[0], F_SETFL, O_NONBLOCK);
+    pid_t pid = -1;
+    int failure = start(p->passwordeval, o[1], c[1], &pid), status = 0;
+    close(o[1]);
+    close(c[1]);
+    struct buf complaints = BUF_SECRET_INIT;
+    enum secret_status result = SECRET_ERROR;
+    if (failure) {
+        err_sys(e, FAULT_SYSTEM, failure, "cannot run '/bin/sh'");
+    } else {
+        collect(o[0], c[0], out, &complaints);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+        while (take(c[0], &complaints, COMPLAINT_MAX, true) && errno != EAGAIN)
+            ;
+        result = judge(p->passwordeval, status, out, &complaints, e);
+    }
+    if (result != SECRET_FOUND)
+        buf_reset(out);
+    buf_free(&complaints);
+    close(o[0]);
+    close(c[0]);
+    return result;
+}
