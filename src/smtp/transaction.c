@@ -1,0 +1,482 @@
+/* transaction: one job: MAIL with its parameters, RCPT for each recipient, the message, and what the replies make of
+ * the recipients' fates. */
+#include "smtp/session_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ascii.h"
+#include "base/codec.h"
+#include "mail/address.h"
+
+enum { BDAT_JOINS_MAX = 64 << 10 }; /* so much may be sent in vain with MAIL and RCPT */
+
+static struct rcpt *rcpt_at(const struct session *s, size_t i)
+{
+    return &s->t.job.env->rcpts[s->t.job.rcpts[i]];
+}
+
+static const char *sender(const struct session *s)
+{
+    return s->t.job.env->sender != NULL ? s->t.job.env->sender : "";
+}
+
+static void set_fate(struct session *s, size_t i, enum rcpt_fate fate, const struct reply *r)
+{
+    struct rcpt *rcpt = rcpt_at(s, i);
+
+    s->t.state[i] = RCPT_STATE_OVER;
+    rcpt->fate = fate;
+    reply_free(&rcpt->reply);
+    if (r != NULL)
+        reply_copy(&rcpt->reply, r);
+}
+
+static enum rcpt_fate fate_of(const struct reply *r)
+{
+    if (reply_ok(r))
+        return RCPT_ACCEPTED;
+    return reply_temporary(r) ? RCPT_DEFERRED : RCPT_REFUSED;
+}
+
+/* The reply decides for everybody who has no fate yet. */
+void transaction_settle_all(struct session *s, const struct reply *r)
+{
+    for (size_t i = 0; s->t.active && i < s->t.job.n; i++)
+        if (s->t.state[i] != RCPT_STATE_OVER)
+            set_fate(s, i, fate_of(r), r);
+}
+
+/* The connection will tell nothing more. Once the end of the message is out the server may have taken it. */
+void transaction_abandon(struct session *s)
+{
+    struct transaction *t = &s->t;
+    bool maybe = t->data == DATA_SENDING && body_handed_out(s);
+
+    for (size_t i = 0; t->active && i < t->job.n; i++) {
+        if (t->state[i] == RCPT_STATE_OVER)
+            continue;
+        set_fate(s, i, maybe ? RCPT_UNCERTAIN : RCPT_DEFERRED, NULL);
+        if (maybe && err_is_set(&s->err)) {
+            s->err.fate = FATE_MAYBE_SENT;
+            err_hint(&s->err, "the message may have been delivered; look before you send it again");
+        }
+    }
+    t->active = false;
+}
+
+void session_job(struct session *s, const struct session_job *job)
+{
+    struct transaction *t = &s->t;
+
+    if (s->ask != ASK_JOB && !s->gone)
+        return;
+    err_clear(&s->err);
+    free(t->state);
+    *t = (struct transaction){ .job = *job, .active = true, .state = xcalloc(job->n + 1, 1) };
+    reply_free(&s->data_reply);
+    s->jobs++;
+    s->ask = ASK_NOTHING;
+    if (s->gone) {
+        err_set(&s->err, FAULT_LOST, "the server closed the connection before this message");
+        transaction_abandon(s);
+    }
+}
+
+void session_no_job(struct session *s)
+{
+    if (s->ask != ASK_JOB)
+        return;
+    s->ask = ASK_NOTHING;
+    session_leave(s);
+}
+
+/* A refusal that never went over the wire, worded as the server would have. */
+static void refuse_locally(struct session *s, size_t i, int code, const int enhanced[3], const char *text)
+{
+    struct reply r = REPLY_INIT;
+
+    r.code = code;
+    r.lines = 1;
+    memcpy(r.enhanced, enhanced, sizeof r.enhanced);
+    buf_printf(&r.text, "%d.%d.%d %s", enhanced[0], enhanced[1], enhanced[2], text);
+    set_fate(s, i, RCPT_REFUSED, &r);
+    reply_free(&r);
+}
+
+/* The job as a whole cannot be done here; *e says why. */
+static void fail_locally(struct session *s, struct err *e, int code, const int enhanced[3])
+{
+    for (size_t i = 0; i < s->t.job.n; i++)
+        refuse_locally(s, i, code, enhanced, e->text);
+    err_move(&s->err, e);
+    err_stage(&s->err, STAGE_MAIL);
+    s->t.failed = true;
+}
+
+static long long announced_size(const struct session_job *job)
+{
+    return job->size >= 0 ? job->size : job->size_about > 0 ? job->size_about : -1;
+}
+
+static bool fits(struct session *s)
+{
+    long long size = announced_size(&s->t.job), max = s->caps.size_max;
+    struct err e = ERR_INIT;
+
+    if (!session_has(s, CAP_SIZE) || max <= 0 || size <= max)
+        return true;
+    err_set(&e, FAULT_MESSAGE, "the message is larger than the server takes");
+    err_hint(&e, "it has %lld octets, the server takes %lld", size, max);
+    fail_locally(s, &e, 552, (const int[]){ 5, 3, 4 });
+    return false;
+}
+
+static bool needs_utf8(const struct session *s)
+{
+    if (s->t.job.utf8_headers || !address_is_ascii(sender(s)))
+        return true;
+    for (size_t i = 0; i < s->t.job.n; i++)
+        if (!address_is_ascii(rcpt_at(s, i)->address))
+            return true;
+    return false;
+}
+
+/* Without SMTPUTF8 each address must have an ASCII form. A sender without one fails the job, a recipient only itself. */
+static bool addresses_fit(struct session *s)
+{
+    struct buf ascii = BUF_INIT;
+    struct err e = ERR_INIT;
+
+    if (!address_to_ascii(sender(s), &ascii, &e)) {
+        err_hint(&e, "the server does not offer SMTPUTF8, which this sender needs");
+        fail_locally(s, &e, 553, (const int[]){ 5, 6, 7 });
+    }
+    for (size_t i = 0; !s->t.failed && i < s->t.job.n; i++) {
+        buf_reset(&ascii);
+        if (address_to_ascii(rcpt_at(s, i)->address, &ascii, &e))
+            continue;
+        refuse_locally(s, i, 553, (const int[]){ 5, 6, 7 }, "the server does not offer SMTPUTF8, which this address needs");
+        s->t.refused++;
+        err_clear(&e);
+    }
+    buf_free(&ascii);
+    return !s->t.failed;
+}
+
+static void warn_without_dsn(const struct session *s)
+{
+    const struct envelope *env = s->t.job.env;
+    bool wished = env->dsn_notify != 0 || env->dsn_return != DSN_RETURN_UNSET || env->dsn_envid != NULL;
+
+    if (wished && !session_has(s, CAP_DSN))
+        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server does not offer DSN; reports come as it likes"));
+}
+
+/* Queues the envelope, unless it is clear before that the job cannot be done. */
+void transaction_begin(struct session *s)
+{
+    struct transaction *t = &s->t;
+
+    t->begun = true;
+    if (needs_utf8(s))
+        t->utf8 = session_has(s, CAP_SMTPUTF8);
+    if (!fits(s) || (!t->utf8 && !addresses_fit(s)) || (s->p.all_or_nothing && t->refused > 0))
+        return;
+    warn_without_dsn(s);
+    for (size_t i = 0; i < t->job.n; i++) {
+        if (t->state[i] == RCPT_STATE_OVER)
+            continue;
+        if (t->unanswered++ == 0) {
+            if (s->open)
+                advance_push(s, CMD_RSET, 0);
+            advance_push(s, CMD_MAIL, 0);
+        }
+        advance_push(s, CMD_RCPT, i);
+    }
+}
+
+static void add_address(const struct session *s, struct buf *line, const char *address)
+{
+    struct err e = ERR_INIT;
+
+    if (s->t.utf8)
+        buf_adds(line, address);
+    else
+        address_to_ascii(address, line, &e); /* cannot fail: addresses_fit() has tried */
+    err_clear(&e);
+}
+
+void transaction_write_mail(struct session *s, const struct command *c, struct buf *line)
+{
+    const struct session_job *job = &s->t.job;
+    const struct envelope *env = job->env;
+
+    (void)c;
+    buf_adds(line, "MAIL FROM:<");
+    add_address(s, line, sender(s));
+    buf_addc(line, '>');
+    if (session_has(s, CAP_SIZE) && announced_size(job) >= 0)
+        buf_printf(line, " SIZE=%lld", announced_size(job));
+    if (session_has(s, CAP_8BITMIME) && (job->eight_bit || job->utf8_headers))
+        buf_adds(line, " BODY=8BITMIME");
+    if (s->t.utf8)
+        buf_adds(line, " SMTPUTF8");
+    if (!session_has(s, CAP_DSN))
+        return;
+    if (env->dsn_return != DSN_RETURN_UNSET)
+        buf_adds(line, env->dsn_return == DSN_RETURN_FULL ? " RET=FULL" : " RET=HDRS");
+    if (env->dsn_envid != NULL) {
+        buf_adds(line, " ENVID=");
+        xtext_encode(line, env->dsn_envid, strlen(env->dsn_envid));
+    }
+}
+
+static void add_notify(struct buf *line, unsigned notify)
+{
+    static const struct { unsigned bit; const char *word; } words[] = {
+        { DSN_NOTIFY_NEVER, "NEVER" }, { DSN_NOTIFY_SUCCESS, "SUCCESS" },
+        { DSN_NOTIFY_FAILURE, "FAILURE" }, { DSN_NOTIFY_DELAY, "DELAY" },
+    };
+    const char *before = " NOTIFY=";
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!(notify & words[i].bit))
+            continue;
+        buf_adds(line, before);
+        buf_adds(line, words[i].word);
+        before = ",";
+    }
+}
+
+void transaction_write_rcpt(struct session *s, const struct command *c, struct buf *line)
+{
+    const struct rcpt *rcpt = rcpt_at(s, c->arg);
+    const char *type_end;
+
+    buf_adds(line, "RCPT TO:<");
+    add_address(s, line, rcpt->address);
+    buf_addc(line, '>');
+    if (!session_has(s, CAP_DSN))
+        return;
+    add_notify(line, s->t.job.env->dsn_notify);
+    if (rcpt->orcpt == NULL || !address_is_ascii(rcpt->orcpt) || (type_end = strchr(rcpt->orcpt, ';')) == NULL)
+        return;
+    buf_adds(line, " ORCPT=");
+    buf_add(line, rcpt->orcpt, (size_t)(type_end - rcpt->orcpt) + 1);
+    xtext_encode(line, type_end + 1, strlen(type_end + 1));
+}
+
+static bool is_about_size(const struct reply *r)
+{
+    bool status = r->enhanced[0] == 5 && ((r->enhanced[1] == 3 && r->enhanced[2] == 4)
+                                          || (r->enhanced[1] == 2 && r->enhanced[2] == 3));
+    return r->code == 552 || status;
+}
+
+bool transaction_mail_reply(struct session *s, const struct command *c, const struct reply *r)
+{
+    (void)c;
+    if (reply_ok(r)) {
+        s->open = true;
+        return true;
+    }
+    if (reply_more(r)) {
+        session_protocol_error(s, r, "the server's answer to MAIL makes no sense");
+        return true;
+    }
+    if (is_about_size(r))
+        session_refused(s, r, FAULT_MESSAGE, "the message is larger than the server takes");
+    else
+        session_refused(s, r, FAULT_UNAVAILABLE, "the server refused the sender '%s'", sender(s));
+    transaction_settle_all(s, r);
+    s->t.failed = true;
+    s->end = s->todo;
+    return true;
+}
+
+/* 552 to RCPT means too many recipients in old servers: the others are for later (RFC 5321 4.5.3.1.10). */
+static bool is_too_many(const struct reply *r)
+{
+    bool status = r->enhanced[0] == 5 && r->enhanced[1] == 5 && r->enhanced[2] == 3;
+    return r->code == 552 && (status || ascii_icontains(r->text.data, "too many") != NULL);
+}
+
+bool transaction_rcpt_reply(struct session *s, const struct command *c, const struct reply *r)
+{
+    struct transaction *t = &s->t;
+
+    t->unanswered--;
+    if (t->failed)
+        return true;
+    if (reply_more(r)) {
+        session_protocol_error(s, r, "the server's answer to RCPT makes no sense");
+    } else if (reply_ok(r)) {
+        t->accepted++;
+        t->state[c->arg] = RCPT_STATE_OK;
+    } else {
+        t->refused++;
+        set_fate(s, c->arg, is_too_many(r) ? RCPT_DEFERRED : fate_of(r), r);
+    }
+    return true;
+}
+
+static enum command_kind data_kind(const struct session *s)
+{
+    if (!session_has(s, CAP_CHUNKING) || !session_has(s, CAP_PIPELINING))
+        return CMD_DATA;
+    return s->t.job.size >= 0 ? CMD_BDAT_LAST : CMD_BDAT;
+}
+
+/* May the message's command be written: because the envelope is answered and somebody gets it, or because it joins
+ * the envelope's flight? */
+bool transaction_data_due(const struct session *s)
+{
+    const struct transaction *t = &s->t;
+    enum command_kind kind = data_kind(s);
+
+    if (t->data != DATA_NOT_YET || t->failed)
+        return false;
+    if (t->unanswered == 0)
+        return t->accepted > 0 && !(s->p.all_or_nothing && t->refused > 0);
+    return session_has(s, CAP_PIPELINING) && !s->p.all_or_nothing
+        && (kind == CMD_DATA || (kind == CMD_BDAT_LAST && t->job.size <= BDAT_JOINS_MAX));
+}
+
+/* The next step on the message's way: the command, or behind 354 the text. */
+void transaction_data(struct session *s)
+{
+    struct transaction *t = &s->t;
+    enum command_kind kind = t->data == DATA_GO ? CMD_MESSAGE : data_kind(s);
+
+    t->data = kind == CMD_DATA ? DATA_ASKED : DATA_SENDING;
+    if (kind != CMD_BDAT) {
+        advance_push(s, kind, 0);
+        advance_release(s);
+    }
+    if (kind == CMD_DATA)
+        return;
+    if (t->accepted == 0 && kind == CMD_MESSAGE)
+        t->job.size = 0; /* nobody is left: a lone dot ends it */
+    body_start(s, kind == CMD_MESSAGE, kind == CMD_BDAT);
+}
+
+bool transaction_data_reply(struct session *s, const struct command *c, const struct reply *r)
+{
+    struct transaction *t = &s->t;
+
+    (void)c;
+    if (reply_ok(r)) {
+        session_protocol_error(s, r, "the server answered DATA as if it had the message");
+    } else if (reply_more(r)) {
+        t->data = DATA_GO;
+        if (t->accepted == 0 && s->p.lmtp)
+            session_hang_up(s); /* how many replies would follow the dot is nowhere said */
+    } else {
+        t->data = DATA_OVER;
+        if (t->accepted > 0 && !t->failed) {
+            session_refused(s, r, FAULT_MESSAGE, "the server refused to take the message");
+            transaction_settle_all(s, r);
+        }
+    }
+    return true;
+}
+
+/* A refusal before the message was out: it cannot be completed, and nothing else can be said in its place. */
+static void refused_early(struct session *s, const struct reply *r)
+{
+    if (s->t.accepted > 0 || s->t.unanswered > 0) {
+        session_refused(s, r, FAULT_MESSAGE, "the server refused the message while it was sent");
+        s->err.stage = STAGE_BODY;
+        transaction_settle_all(s, r);
+    }
+    session_hang_up(s);
+}
+
+bool transaction_chunk_reply(struct session *s, const struct command *c, const struct reply *r)
+{
+    (void)c;
+    if (reply_more(r))
+        session_protocol_error(s, r, "the server's answer to BDAT makes no sense");
+    else if (!reply_ok(r))
+        refused_early(s, r);
+    return true;
+}
+
+/* All final replies are there; the best of them speaks for the message. */
+static void conclude(struct session *s)
+{
+    const struct reply *r = &s->data_reply;
+
+    s->t.data = DATA_OVER;
+    s->open = false;
+    if (s->t.accepted > 0 && !reply_ok(r))
+        session_refused(s, r, FAULT_MESSAGE, reply_temporary(r) ? "the server does not take the message now"
+                                                                : "the server refused the message");
+}
+
+bool transaction_message_reply(struct session *s, const struct command *c, const struct reply *r)
+{
+    struct transaction *t = &s->t;
+    size_t i = 0;
+
+    (void)c;
+    if (reply_more(r)) {
+        session_protocol_error(s, r, "the server's answer to the message makes no sense");
+        return true;
+    }
+    if (!body_handed_out(s)) {
+        if (reply_ok(r) && t->accepted > 0)
+            session_protocol_error(s, r, "the server accepted the message before it had all of it");
+        else
+            refused_early(s, r);
+        return true;
+    }
+    if (s->data_reply.code == 0 || r->code / 100 < s->data_reply.code / 100) {
+        reply_free(&s->data_reply);
+        reply_copy(&s->data_reply, r);
+    }
+    while (s->p.lmtp && i < t->job.n && t->state[i] != RCPT_STATE_OK)
+        i++;
+    if (s->p.lmtp && i < t->job.n) {
+        set_fate(s, i, fate_of(r), r);
+        while (i < t->job.n && t->state[i] != RCPT_STATE_OK)
+            i++;
+        if (i < t->job.n)
+            return false;
+    } else {
+        transaction_settle_all(s, r);
+    }
+    conclude(s);
+    return true;
+}
+
+/* all_or_nothing: the first recipient that was refused for good, or else put off, stands for the failure. */
+static void nothing_for_anybody(struct session *s)
+{
+    const struct rcpt *culprit = NULL;
+
+    for (size_t i = 0; i < s->t.job.n; i++) {
+        const struct rcpt *rcpt = rcpt_at(s, i);
+        bool worse = culprit == NULL || (culprit->fate == RCPT_DEFERRED && rcpt->fate == RCPT_REFUSED);
+        if (worse && (rcpt->fate == RCPT_REFUSED || rcpt->fate == RCPT_DEFERRED))
+            culprit = rcpt;
+    }
+    if (culprit == NULL)
+        return;
+    session_refused(s, &culprit->reply, FAULT_RECIPIENTS, "the server refused the recipient '%s', so nobody gets the message",
+                    culprit->address);
+    err_stage(&s->err, STAGE_RCPT);
+}
+
+/* The job is done: as it was concluded, or because it could not go on. */
+void transaction_end(struct session *s)
+{
+    struct transaction *t = &s->t;
+
+    if (s->p.all_or_nothing && t->data == DATA_NOT_YET && t->refused > 0)
+        nothing_for_anybody(s);
+    transaction_abandon(s);
+    if (t->job.last)
+        session_leave(s);
+}

@@ -1,0 +1,681 @@
+/* dialogue_runner: plays dialogue files against the client session, each whole (a flight must leave in one write) and
+ * octet by octet, and checks what the client says, in which writes, and how it ends.
+ *
+ * dialogue_runner [FILE…]          without a file: all of $srcdir/tests/dialogue
+ *
+ * Before the first line of the dialogue:
+ *   @set NAME VALUE      tls off|may|required|implicit, auth on, lmtp on, all-or-nothing on, domain NAME, timeout SECONDS
+ *   @job                 another job follows; the words below are of the job last begun. Only the last has `last` set
+ *   @from ADDRESS  @to ADDRESS  @orcpt TYPE;ADDRESS (of the last @to)
+ *   @message "text"      default "Subject: t\r\n\r\nhello\r\n"; @message-fill N: N octets of lines of our own
+ *   @blocks N            the source gives the message in blocks of N octets
+ *   @unknown-size  @size-about N  @eight-bit  @utf8-headers  @not-last  @notify WORDS  @ret full|hdrs  @envid ID
+ *   @expect [job=N] fault=WORD stage=WORD exit=N fate=WORD rcpt=WORD,… (the recipients of all jobs, in order)
+ *           code=N,… (their replies)  tls=yes|no  data=N (the reply to the message)
+ *   @expect-text TEXT  @expect-hint TEXT  @expect-server TEXT  @expect-warning TEXT: the error or the events hold it
+ *   @expect-shown TEXT  @expect-hidden TEXT: the events, as "kind: first field", hold it or do not
+ * In the dialogue: C: lines that follow each other are one write, unless @flight parts them; S: lines come in one read;
+ *   @starttls            the session wants TLS: it is up
+ *   @tls-fails           the same: the certificate is not acceptable
+ *   @auth MECH ["bytes"] the session wants AUTH: start, with this initial response  @auth-long N: XOAUTH2 with N octets
+ *   @challenge "bytes"   it wants AUTH, and this is the challenge
+ *   @respond "bytes"  @cancel  @accept  @refused TEXT (the refusal holds TEXT)  @give-up
+ *   @body                the message comes here, with dots doubled under DATA, in the flight of the lines around it
+ *   @body-part N         N octets of it are taken, then what follows happens
+ *   @partial N           N octets of the flight that follows are taken
+ *   @raw "bytes"         from the server  @raw-fill N: N times the letter x
+ *   @repeat N LINE       N times the server's line
+ *   @eof  @timeout  @reset */
+#include <glob.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ascii.h"
+#include "base/file.h"
+#include "smtp/dialogue.h"
+#include "smtp/session.h"
+
+enum { JOBS_MAX = 4, STEPS_MAX = 200000 };
+
+struct job {
+    struct envelope env;
+    struct buf message;
+    size_t rcpts[256];
+    size_t block;
+    bool unknown, eight_bit, utf8, last;
+    long about;   /* size_about */
+    size_t given; /* octets so far */
+};
+
+struct play {
+    const char *name;
+    bool bytewise;
+    struct dialogue d;
+    size_t at; /* the next line of the dialogue */
+    struct session_params p;
+    struct job jobs[JOBS_MAX];
+    size_t jobs_n, job_next;
+    struct hub hub;
+    struct buf warnings, shown;
+    struct buf expected; /* of the flight that is being written */
+    size_t partial;
+    struct session *s;
+    bool failed;
+    char *domain;
+};
+
+__attribute__((format(printf, 2, 3))) static void complain(struct play *y, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (y->failed)
+        return;
+    y->failed = true;
+    fprintf(stderr, "%s:%d (%s): ", y->name, y->at < y->d.n ? y->d.v[y->at].number : -1, y->bytewise ? "octet by octet" : "whole");
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "\n");
+}
+
+static void unquote(struct play *y, const char *text, struct buf *out)
+{
+    struct err e = ERR_INIT;
+    if (!dialogue_unquote(text, out, &e))
+        complain(y, "%s", e.text);
+    err_clear(&e);
+}
+
+static bool on(const char *value) { return strcmp(value, "on") == 0; }
+
+static void set(struct play *y, const char *text)
+{
+    static const char *const modes[] = { "off", "may", "required", "implicit" };
+    size_t n = strcspn(text, " ");
+    const char *value = text + n + strspn(text + n, " ");
+
+    if (strncmp(text, "auth ", 5) == 0) {
+        y->p.auth = on(value);
+    } else if (strncmp(text, "lmtp ", 5) == 0) {
+        y->p.lmtp = on(value);
+    } else if (strncmp(text, "all-or-nothing ", 15) == 0) {
+        y->p.all_or_nothing = on(value);
+    } else if (strncmp(text, "timeout ", 8) == 0) {
+        y->p.timeout = atoi(value) * USEC_PER_SEC;
+    } else if (strncmp(text, "domain ", 7) == 0) {
+        struct buf b = BUF_INIT;
+        unquote(y, value, &b);
+        free(y->domain);
+        y->p.domain = y->domain = buf_steal(&b);
+    } else if (strncmp(text, "tls ", 4) == 0) {
+        for (size_t i = 0; i < 4; i++)
+            if (strcmp(value, modes[i]) == 0)
+                y->p.tls = (enum session_tls)i;
+    } else {
+        complain(y, "unknown @set %s", text);
+    }
+}
+
+static unsigned notify_bits(const char *words)
+{
+    return (strstr(words, "never") ? DSN_NOTIFY_NEVER : 0u) | (strstr(words, "success") ? DSN_NOTIFY_SUCCESS : 0u)
+        | (strstr(words, "failure") ? DSN_NOTIFY_FAILURE : 0u) | (strstr(words, "delay") ? DSN_NOTIFY_DELAY : 0u);
+}
+
+static struct job *new_job(struct play *y)
+{
+    if (y->jobs_n > 0)
+        y->jobs[y->jobs_n - 1].last = false;
+    struct job *j = &y->jobs[y->jobs_n++];
+    *j = (struct job){ .message = BUF_INIT, .block = SIZE_MAX, .last = true };
+    j->env.sender = xstrdup("a@example.org");
+    return j;
+}
+
+static void fill(struct buf *b, size_t n)
+{
+    while (b->len < n)
+        buf_printf(b, b->len % 7 ? "line at %zu\r\n" : ".line at %zu\r\n", b->len);
+    buf_cut(b, n - 2);
+    buf_adds(b, "\r\n");
+}
+
+/* The words that describe the jobs. false: not such a word. */
+static bool job_word(struct play *y, struct job *j, const char *w, const char *text)
+{
+    if (strcmp(w, "from") == 0) {
+        free(j->env.sender);
+        struct buf b = BUF_INIT;
+        unquote(y, text, &b);
+        j->env.sender = buf_steal(&b);
+    } else if (strcmp(w, "to") == 0) {
+        struct buf b = BUF_INIT;
+        unquote(y, text, &b);
+        envelope_add(&j->env, b.data);
+        buf_free(&b);
+    } else if (strcmp(w, "orcpt") == 0) {
+        j->env.rcpts[j->env.n - 1].orcpt = xstrdup(text);
+    } else if (strcmp(w, "message") == 0) {
+        unquote(y, text, &j->message);
+    } else if (strcmp(w, "message-fill") == 0) {
+        fill(&j->message, (size_t)atol(text));
+    } else if (strcmp(w, "blocks") == 0) {
+        j->block = (size_t)atol(text);
+    } else if (strcmp(w, "unknown-size") == 0) {
+        j->unknown = true;
+    } else if (strcmp(w, "size-about") == 0) {
+        j->about = atol(text);
+    } else if (strcmp(w, "eight-bit") == 0) {
+        j->eight_bit = true;
+    } else if (strcmp(w, "utf8-headers") == 0) {
+        j->utf8 = true;
+    } else if (strcmp(w, "not-last") == 0) {
+        j->last = false;
+    } else if (strcmp(w, "notify") == 0) {
+        j->env.dsn_notify = notify_bits(text);
+    } else if (strcmp(w, "ret") == 0) {
+        j->env.dsn_return = strcmp(text, "full") == 0 ? DSN_RETURN_FULL : DSN_RETURN_HEADERS;
+    } else if (strcmp(w, "envid") == 0) {
+        j->env.dsn_envid = xstrdup(text);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool is_expectation(const char *w)
+{
+    return strncmp(w, "expect", 6) == 0;
+}
+
+static void head(struct play *y)
+{
+    struct job *j = new_job(y);
+
+    y->p.domain = "client.example";
+    for (y->at = 0; y->at < y->d.n; y->at++) {
+        const struct dialogue_line *l = &y->d.v[y->at];
+        if (l->kind == DIALOGUE_NOTE || (l->kind == DIALOGUE_DIRECTIVE && is_expectation(l->word)))
+            continue;
+        if (l->kind != DIALOGUE_DIRECTIVE)
+            break;
+        if (strcmp(l->word, "set") == 0)
+            set(y, l->text);
+        else if (strcmp(l->word, "job") == 0)
+            j = new_job(y);
+        else if (!job_word(y, j, l->word, l->text))
+            break;
+    }
+    for (size_t i = 0; i < y->jobs_n; i++) {
+        j = &y->jobs[i];
+        if (j->env.n == 0)
+            envelope_add(&j->env, "b@example.net");
+        if (j->message.len == 0)
+            buf_adds(&j->message, "Subject: t\r\n\r\nhello\r\n");
+        if (strcmp(j->message.data, "empty") == 0)
+            buf_reset(&j->message);
+        for (size_t k = 0; k < j->env.n; k++)
+            j->rcpts[k] = k;
+    }
+}
+
+static const struct dialogue_line *line_now(struct play *y)
+{
+    while (y->at < y->d.n
+           && (y->d.v[y->at].kind == DIALOGUE_NOTE || (y->d.v[y->at].kind == DIALOGUE_DIRECTIVE && is_expectation(y->d.v[y->at].word))))
+        y->at++;
+    return y->at < y->d.n ? &y->d.v[y->at] : NULL;
+}
+
+static bool directive(struct play *y, const char *word)
+{
+    const struct dialogue_line *l = line_now(y);
+    return l != NULL && l->kind == DIALOGUE_DIRECTIVE && strcmp(l->word, word) == 0;
+}
+
+static void stuffed(const struct job *j, bool dots, struct buf *out)
+{
+    for (size_t i = 0; i < j->message.len; i++) {
+        if (dots && j->message.data[i] == '.' && (i == 0 || j->message.data[i - 1] == '\n'))
+            buf_addc(out, '.');
+        buf_addc(out, j->message.data[i]);
+    }
+}
+
+/* Collects what the next write must be: the C: lines up to @flight, a server line or another directive. */
+static void expect_flight(struct play *y)
+{
+    bool dots = true;
+    const struct dialogue_line *l;
+
+    y->partial = SIZE_MAX;
+    if (directive(y, "partial")) {
+        y->partial = (size_t)atol(line_now(y)->text);
+        y->at++;
+    }
+    while ((l = line_now(y)) != NULL) {
+        if (l->kind == DIALOGUE_CLIENT) {
+            dots = strncmp(l->text, "BDAT", 4) != 0;
+            buf_adds(&y->expected, l->text);
+            buf_adds(&y->expected, "\r\n");
+        } else if (directive(y, "body") || directive(y, "body-part")) {
+            if (directive(y, "body-part"))
+                y->partial = y->expected.len + (size_t)atol(l->text);
+            stuffed(&y->jobs[y->job_next - 1], dots, &y->expected);
+        } else {
+            break;
+        }
+        y->at++;
+    }
+    if (directive(y, "flight"))
+        y->at++;
+    if (y->partial < y->expected.len)
+        buf_cut(&y->expected, y->partial);
+}
+
+static void play_write(struct play *y)
+{
+    struct iovec iov[64];
+    struct buf got = BUF_INIT;
+    int n = session_output(y->s, iov, y->bytewise ? 1 : 64);
+
+    for (int i = 0; i < n; i++)
+        buf_add(&got, iov[i].iov_base, iov[i].iov_len);
+    if (y->expected.len == 0)
+        expect_flight(y);
+    if (y->bytewise && got.len > 1)
+        buf_cut(&got, 1);
+    if (got.len > y->expected.len && y->partial != SIZE_MAX)
+        buf_cut(&got, y->expected.len);
+    size_t common = 0;
+    while (common < got.len && common < y->expected.len && got.data[common] == y->expected.data[common])
+        common++;
+    bool borrowed_in_parts = n == 64 || y->jobs[y->job_next ? y->job_next - 1 : 0].message.len > 16384;
+    if (common < got.len)
+        complain(y, "the client writes '%.70s' where '%.70s' is expected", got.data + common, y->expected.data + common);
+    else if (!y->bytewise && got.len < y->expected.len && !borrowed_in_parts)
+        complain(y, "a write ends early, before '%.60s'", y->expected.data + got.len);
+    else if (got.len == 0)
+        complain(y, "nothing to write");
+    buf_drop(&y->expected, common);
+    session_wrote(y->s, got.len);
+    buf_free(&got);
+}
+
+static void server_line(const struct dialogue_line *l, struct buf *in)
+{
+    buf_adds(in, l->text);
+    buf_adds(in, "\r\n");
+}
+
+static void play_input(struct play *y)
+{
+    struct buf in = BUF_INIT;
+    const struct dialogue_line *l;
+
+    while ((l = line_now(y)) != NULL) {
+        if (l->kind == DIALOGUE_SERVER) {
+            server_line(l, &in);
+        } else if (directive(y, "raw")) {
+            unquote(y, l->text, &in);
+        } else if (directive(y, "raw-fill")) {
+            for (long i = atol(l->text); i > 0; i--)
+                buf_addc(&in, 'x');
+        } else if (directive(y, "repeat")) {
+            const char *text = strchr(l->text, ' ');
+            for (long i = atol(l->text); i > 0; i--)
+                buf_printf(&in, "%s\r\n", text + 1);
+        } else {
+            break;
+        }
+        y->at++;
+    }
+    if (!y->bytewise)
+        session_input(y->s, in.data, in.len);
+    for (size_t i = 0; y->bytewise && i < in.len; i++) {
+        session_input(y->s, in.data + i, 1);
+        session_next(y->s);
+    }
+    buf_free(&in);
+}
+
+static void play_tls(struct play *y)
+{
+    struct err e = ERR_INIT;
+
+    if (directive(y, "starttls")) {
+        session_tls_up(y->s);
+    } else if (directive(y, "tls-fails")) {
+        err_set(&e, FAULT_CERTIFICATE, "the certificate has expired");
+        session_fail(y->s, &e);
+    } else if (line_now(y) != NULL && line_now(y)->kind == DIALOGUE_SERVER) {
+        play_input(y);
+        return;
+    } else {
+        complain(y, "the client wants TLS");
+    }
+    y->at++;
+}
+
+static void play_auth(struct play *y)
+{
+    const struct dialogue_line *l = line_now(y);
+    enum session_auth_state state = session_auth_state(y->s);
+    struct buf b = BUF_INIT;
+    struct err e = ERR_INIT;
+
+    if (directive(y, "auth")) {
+        size_t n = strcspn(l->text, " ");
+        char *mech = xstrndup(l->text, n);
+        unquote(y, l->text + n + strspn(l->text + n, " "), &b);
+        session_auth_start(y->s, mech, l->text[n] ? &b : NULL);
+        free(mech);
+    } else if (directive(y, "auth-long")) {
+        for (long i = atol(l->text); i > 0; i--)
+            buf_addc(&b, 'x');
+        session_auth_start(y->s, "XOAUTH2", &b);
+    } else if (directive(y, "challenge") && state == SESSION_AUTH_CHALLENGE) {
+        unquote(y, l->text, &b);
+        if (strcmp(b.data, session_auth_challenge(y->s)->data) != 0)
+            complain(y, "the challenge is '%s'", session_auth_challenge(y->s)->data);
+    } else if (directive(y, "respond")) {
+        unquote(y, l->text, &b);
+        session_auth_respond(y->s, &b);
+    } else if (directive(y, "cancel")) {
+        session_auth_cancel(y->s);
+    } else if (directive(y, "accept") && state == SESSION_AUTH_SUCCESS) {
+        session_auth_accept(y->s);
+    } else if (directive(y, "refused") && state == SESSION_AUTH_CHOOSE && session_auth_reply(y->s) != NULL) {
+        if (strstr(session_auth_reply(y->s)->text.data, l->text) == NULL)
+            complain(y, "the refusal is '%s'", session_auth_reply(y->s)->text.data);
+    } else if (directive(y, "give-up")) {
+        err_set(&e, FAULT_AUTH, "the login was refused");
+        session_auth_give_up(y->s, &e);
+    } else if (directive(y, "eof")) {
+        session_eof(y->s);
+    } else {
+        complain(y, "the client wants AUTH (state %d)", (int)state);
+    }
+    y->at++;
+    buf_free(&b);
+}
+
+static bool check_error(struct play *y, const char *text);
+
+static void play_job(struct play *y)
+{
+    char prefix[16];
+
+    snprintf(prefix, sizeof prefix, "job=%zu ", y->job_next);
+    for (size_t i = 0; i < y->d.n; i++)
+        if (y->d.v[i].word != NULL && strcmp(y->d.v[i].word, "expect") == 0 && strncmp(y->d.v[i].text, prefix, strlen(prefix)) == 0)
+            check_error(y, y->d.v[i].text + strlen(prefix));
+    if (directive(y, "eof")) {
+        session_eof(y->s);
+        y->at++;
+        return;
+    }
+    if (line_now(y) != NULL && line_now(y)->kind == DIALOGUE_SERVER) {
+        play_input(y);
+        return;
+    }
+    if (y->job_next == y->jobs_n) {
+        session_no_job(y->s);
+        return;
+    }
+    struct job *j = &y->jobs[y->job_next++];
+    session_job(y->s, &(struct session_job){
+        .env = &j->env, .rcpts = j->rcpts, .n = j->env.n, .size = j->unknown ? -1 : (int64_t)j->message.len,
+        .size_about = j->about,
+        .eight_bit = j->eight_bit, .utf8_headers = j->utf8, .last = j->last });
+}
+
+static void play_body(struct play *y)
+{
+    struct job *j = &y->jobs[y->job_next - 1];
+    size_t n = j->message.len - j->given < j->block ? j->message.len - j->given : j->block;
+
+    if (n == 0)
+        session_body_end(y->s);
+    else
+        session_body(y->s, j->message.data + j->given, n);
+    j->given += n;
+}
+
+static void play_read(struct play *y)
+{
+    struct err e = ERR_INIT;
+    const struct dialogue_line *l = line_now(y);
+
+    if (directive(y, "eof")) {
+        session_eof(y->s);
+    } else if (directive(y, "timeout")) {
+        if (*l->text != '\0' && session_timeout(y->s) != atol(l->text) * USEC_PER_SEC)
+            complain(y, "the timeout here is %lld s", (long long)(session_timeout(y->s) / USEC_PER_SEC));
+        session_timed_out(y->s);
+    } else if (directive(y, "reset")) {
+        err_set(&e, FAULT_LOST, "connection reset by peer");
+        session_fail(y->s, &e);
+    } else if (l != NULL && (l->kind == DIALOGUE_SERVER || directive(y, "raw") || directive(y, "raw-fill") || directive(y, "repeat"))) {
+        play_input(y);
+        return;
+    } else {
+        complain(y, "the client waits for a reply; next is '%s'", l ? l->text : "the end");
+    }
+    y->at++;
+}
+
+static bool written_in_part(const struct play *y)
+{
+    return y->partial != SIZE_MAX && y->expected.len == 0;
+}
+
+static void play_steps(struct play *y)
+{
+    for (int steps = 0; !y->failed; steps++) {
+        enum want want = session_next(y->s);
+        if (want != session_next(y->s))
+            complain(y, "session_next is not idempotent");
+        if (steps > STEPS_MAX)
+            complain(y, "no end");
+        if ((want == WANT_WRITE || want == WANT_BODY) && written_in_part(y)) {
+            play_read(y);
+            y->partial = SIZE_MAX;
+            continue;
+        }
+        switch (want) {
+        case WANT_WRITE: play_write(y); break;
+        case WANT_READ: play_read(y); break;
+        case WANT_BODY: play_body(y); break;
+        case WANT_TLS: play_tls(y); break;
+        case WANT_AUTH: play_auth(y); break;
+        case WANT_JOB: play_job(y); break;
+        case WANT_CLOSE: return;
+        }
+    }
+}
+
+/* "fault=word stage=word …" against the session's error and the envelopes. */
+static void check_word(struct play *y, const char *word, const char *want)
+{
+    const struct err *e = session_error(y->s);
+    char status[16];
+    struct buf got = BUF_INIT;
+
+    snprintf(status, sizeof status, "%d", err_is_set(e) ? fault_exit(e->fault) : 0);
+    if (strcmp(word, "fault") == 0)
+        buf_adds(&got, err_is_set(e) ? fault_word(e->fault) : "none");
+    else if (strcmp(word, "stage") == 0)
+        buf_adds(&got, stage_word(e->stage));
+    else if (strcmp(word, "exit") == 0)
+        buf_adds(&got, status);
+    else if (strcmp(word, "fate") == 0)
+        buf_adds(&got, fate_word(e->fate));
+    else if (strcmp(word, "tls") == 0)
+        buf_adds(&got, session_is_tls(y->s) ? "yes" : "no");
+    else if (strcmp(word, "data") == 0)
+        buf_printf(&got, "%d", session_data_reply(y->s)->code);
+    else if (strcmp(word, "rcpt") == 0)
+        for (size_t i = 0; i < y->jobs_n; i++)
+            for (size_t k = 0; k < y->jobs[i].env.n; k++)
+                buf_printf(&got, "%s%s", got.len ? "," : "", rcpt_fate_word(y->jobs[i].env.rcpts[k].fate));
+    else if (strcmp(word, "code") == 0)
+        for (size_t i = 0; i < y->jobs_n; i++)
+            for (size_t k = 0; k < y->jobs[i].env.n; k++)
+                buf_printf(&got, "%s%d", got.len ? "," : "", y->jobs[i].env.rcpts[k].reply.code);
+    if (strcmp(got.data, want) != 0)
+        complain(y, "%s is '%s', not '%s' (%s / %s)", word, got.data, want, e->text ? e->text : "no error", e->server ? e->server : "");
+    buf_free(&got);
+}
+
+static bool check_error(struct play *y, const char *text)
+{
+    struct strlist words = STRLIST_INIT;
+
+    strlist_split(&words, text, " ");
+    for (size_t i = 0; i < words.n; i++) {
+        char *eq = strchr(words.v[i], '=');
+        if (eq == NULL) {
+            complain(y, "what is '%s' in @expect?", words.v[i]);
+            continue;
+        }
+        *eq = '\0';
+        check_word(y, words.v[i], eq + 1);
+    }
+    strlist_free(&words);
+    return !y->failed;
+}
+
+static void check_holds(struct play *y, const char *what, const char *got, const char *part)
+{
+    if (got == NULL || strstr(got, part) == NULL)
+        complain(y, "the %s is '%s', without '%s'", what, got ? got : "", part);
+}
+
+static void check_end(struct play *y)
+{
+    const struct err *e = session_error(y->s);
+    bool told = false;
+
+    if (line_now(y) != NULL)
+        complain(y, "the client ends the session here (%s / %s)", e->text ? e->text : "no error", e->server ? e->server : "");
+    if (y->expected.len > 0)
+        complain(y, "never written: '%.60s'", y->expected.data);
+    for (size_t i = 0; i < y->d.n; i++) {
+        const struct dialogue_line *l = &y->d.v[i];
+        if (l->kind != DIALOGUE_DIRECTIVE || !is_expectation(l->word))
+            continue;
+        if (strcmp(l->word, "expect") == 0 && strncmp(l->text, "job=", 4) != 0) {
+            told = true;
+            check_error(y, l->text);
+        } else if (strcmp(l->word, "expect-text") == 0) {
+            check_holds(y, "error", e->text, l->text);
+        } else if (strcmp(l->word, "expect-hint") == 0) {
+            check_holds(y, "hint", e->hint, l->text);
+        } else if (strcmp(l->word, "expect-server") == 0) {
+            check_holds(y, "server's text", e->server, l->text);
+        } else if (strcmp(l->word, "expect-warning") == 0) {
+            check_holds(y, "list of warnings", y->warnings.data, l->text);
+        } else if (strcmp(l->word, "expect-shown") == 0) {
+            check_holds(y, "transcript", y->shown.data, l->text);
+        } else if (strcmp(l->word, "expect-hidden") == 0 && strstr(y->shown.data, l->text) != NULL) {
+            complain(y, "the transcript shows '%s'", l->text);
+        }
+    }
+    if (!told && err_is_set(e))
+        complain(y, "an error that nobody expects: %s / %s", e->text, e->server ? e->server : "");
+}
+
+static void listen(void *ctx, const struct event *ev)
+{
+    struct play *y = ctx;
+    const struct field *f = &ev->fields[0];
+    struct buf *b = ev->kind == EV_WARNING ? &y->warnings : &y->shown;
+
+    if (f->type == FIELD_STRING) {
+        buf_adds(b, event_word(ev->kind));
+        buf_adds(b, ": ");
+        buf_add(b, f->s, f->len);
+        buf_addc(b, '\n');
+    }
+}
+
+static bool play(const char *name, const struct buf *text, bool bytewise)
+{
+    struct play *y = xcalloc(1, sizeof *y);
+    struct err e = ERR_INIT;
+
+    *y = (struct play){ .name = name, .bytewise = bytewise, .expected = BUF_INIT, .warnings = BUF_INIT, .shown = BUF_INIT, .partial = SIZE_MAX };
+    hub_init(&y->hub);
+    hub_listen(&y->hub, EV_ALL, listen, y);
+    if (!dialogue_parse(&y->d, name, text->data, text->len, false, &e))
+        complain(y, "%s", e.text);
+    head(y);
+    y->p.hub = &y->hub;
+    y->p.connection = 1;
+    y->s = session_new(&y->p);
+    play_steps(y);
+    if (!y->failed)
+        check_end(y);
+    bool ok = !y->failed;
+    session_free(y->s);
+    for (size_t i = 0; i < y->jobs_n; i++) {
+        envelope_free(&y->jobs[i].env);
+        buf_free(&y->jobs[i].message);
+    }
+    dialogue_free(&y->d);
+    buf_free(&y->expected);
+    buf_free(&y->warnings);
+    buf_free(&y->shown);
+    hub_free(&y->hub);
+    err_clear(&e);
+    free(y->domain);
+    free(y);
+    return ok;
+}
+
+static int play_files(int argc, char **argv)
+{
+    int failed = 0;
+
+    printf("[==========] Running %d test(s).\n", argc);
+    for (int i = 0; i < argc; i++) {
+        struct buf text = BUF_INIT;
+        struct err e = ERR_INIT;
+        const char *base = strrchr(argv[i], '/') ? strrchr(argv[i], '/') + 1 : argv[i];
+        printf("[ RUN      ] %s\n", base);
+        bool ok = file_read(argv[i], 1 << 20, &text, FAULT_NO_INPUT, &e);
+        if (!ok)
+            fprintf(stderr, "%s\n", e.text);
+        ok = ok && play(base, &text, false) && play(base, &text, true);
+        printf("[  %s ] %s\n", ok ? "     OK" : "FAILED ", base);
+        fflush(stdout);
+        failed += !ok;
+        buf_free(&text);
+        err_clear(&e);
+    }
+    printf("[==========] %d test(s) run.\n[  PASSED  ] %d test(s).\n", argc, argc - failed);
+    if (failed)
+        printf("[  FAILED  ] %d test(s)\n", failed);
+    return failed != 0;
+}
+
+int main(int argc, char **argv)
+{
+    glob_t found;
+
+    if (argc > 1)
+        return play_files(argc - 1, argv + 1);
+    const char *srcdir = getenv("srcdir");
+    char *pattern = xasprintf("%s/tests/dialogue/*.txt", srcdir ? srcdir : ".");
+    if (glob(pattern, 0, NULL, &found) != 0) {
+        fprintf(stderr, "dialogue_runner: no file matches '%s'\n", pattern);
+        return 2;
+    }
+    int status = play_files((int)found.gl_pathc, found.gl_pathv);
+    globfree(&found);
+    free(pattern);
+    return status;
+}
