@@ -1,0 +1,30 @@
+/* credentials: an account's password or token, asked for once, hidden from every event, wiped at the end. */
+#ifndef SEND_CREDENTIALS_H
+#define SEND_CREDENTIALS_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/event.h"
+#include "conf/account.h"
+
+struct credentials {
+    const struct account *account; /* borrowed */
+    struct hub *hub;               /* borrowed */
+    struct buf secret;             /* own */
+    bool asked;
+    struct err err;                /* why there is none */
+};
+
+void credentials_init(struct credentials *l, const struct account *a, struct hub *hub);
+void credentials_free(struct credentials *l);
+
+/* Does the account log in with a password or token at all (not `auth off`, EXTERNAL, GSSAPI)? Then it is worth asking for it
+ * before a server is kept waiting. */
+bool credentials_needed(const struct account *a);
+
+/* For sasl_params.secret: ctx is the struct credentials. */
+bool credentials_secret(void *ctx, const struct buf **secret, struct err *e);
+
+#endif

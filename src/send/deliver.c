@@ -1,0 +1,679 @@
+/* deliver: serves a session's wants over a connection. It knows the account and the loop, and leaves every decision about the
+ * order of the dialogue to the session. */
+#include "send/deliver.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "auth/sasl.h"
+#include "base/ascii.h"
+#include "net/dial.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "send/credentials.h"
+
+enum {
+    READ_BLOCK = 16 << 10,
+    RCPTS_EVERY_SERVER_TAKES = 100,  /* RFC 5321 4.5.3.1.8 */
+    SECONDS_PER_DAY = 24 * 60 * 60,
+    RUN_SECONDS = 15 * 60,           /* `deadline auto`: so long for the dialogue … */
+    SLOWEST_OCTETS_PER_SECOND = 16 << 10, /* … and a second more for so much of the message */
+};
+
+static const usec CONNECT_TIMEOUT = 60 * USEC_PER_SEC;
+
+enum state { DIALLING, HANDSHAKE, TALKING, FINISHED };
+
+struct deliver {
+    struct task task;
+    struct deliver_params p;
+    enum state state;
+    struct dial *dial;
+    struct stream *stream;
+    struct session *session;
+    struct tls_params tls;
+    struct sasl *sasl;
+    const char *mechanism;
+    struct strlist tried;
+    const char *binding_type;
+    struct buf binding;
+    size_t *slice;          /* own: the recipients of the present job */
+    struct session_job job;
+    size_t transactions;
+    bool job_open;
+    int source_fd;          /* what the next block waits for; -1: nothing */
+    bool writing;           /* the stream is full */
+    usec step_deadline;
+    unsigned step_id;
+    usec run_deadline;      /* `deadline auto`: grows with the message */
+    enum stage phase;
+    usec phase_start;
+    char *queue_id;
+    int64_t octets;
+    struct err err;
+};
+
+static void phase(struct deliver *d, enum stage now)
+{
+    if (d->phase == now)
+        return;
+    usec t = clock_now();
+    if (d->phase != STAGE_NONE)
+        emit(d->p.hub, d->p.connection, EV_PHASE, F_STR("name", stage_word(d->phase)), F_INT("us", t - d->phase_start));
+    d->phase = now;
+    d->phase_start = t;
+}
+
+static void step_starts(struct deliver *d, usec timeout)
+{
+    d->step_deadline = clock_deadline(timeout);
+}
+
+static bool finish(struct deliver *d)
+{
+    phase(d, STAGE_NONE);
+    if (d->session)
+        err_copy(&d->err, session_error(d->session));
+    if (d->stream) {
+        stream_free(d->stream);
+        d->stream = NULL;
+        emit(d->p.hub, d->p.connection, EV_CLOSED, F_STR("reason", NULL));
+    }
+    d->state = FINISHED;
+    return true;
+}
+
+static bool fail(struct deliver *d, struct err *e)
+{
+    if (d->session)
+        session_fail(d->session, e);
+    else
+        err_move(&d->err, e);
+    return finish(d);
+}
+
+/* ---- TLS ---- */
+
+static void tell_tls(struct deliver *d)
+{
+    const struct tls_facts *f = stream_tls_facts(d->stream);
+    const long long now = time(NULL);
+    if (!f)
+        return;
+    if (f->version)
+        emit(d->p.hub, d->p.connection, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher),
+             F_STR("group", f->group), F_BOOL("resumed", f->resumed), F_BOOL("verified", f->verified), F_STR("how", f->how));
+    for (size_t i = 0; i < f->n; i++) {
+        const struct tls_certificate *c = &f->chain[i];
+        emit(d->p.hub, d->p.connection, EV_CERTIFICATE, F_INT("depth", (int64_t)i), F_STR("subject", c->subject),
+             F_STR("issuer", c->issuer), F_LIST("names", &c->names), F_TIME("not_before", c->not_before),
+             F_TIME("not_after", c->not_after), F_INT("days_left", (c->not_after - now) / SECONDS_PER_DAY),
+             F_STR("sha256", c->sha256));
+    }
+}
+
+struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop)
+{
+    const char *host = a->tls_host_override ? a->tls_host_override : hop->host;
+    return (struct tls_params){
+        .host = host ? host : "localhost",
+        .verify = hop->verify,
+        .trust_file = a->tls_trust_file,
+        .crl_file = a->tls_crl_file,
+        .fingerprints = &a->tls_fingerprint,
+        .key_file = a->tls_key_file,
+        .cert_file = a->tls_cert_file,
+        .priorities = a->tls_priorities,
+    };
+}
+
+/* ---- AUTH ---- */
+
+static bool peer_is_local(const struct stream *s)
+{
+    const char *peer = stream_peer(s);
+    return peer[0] == '/' || strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0;
+}
+
+static struct sasl_params sasl_params(struct deliver *d)
+{
+    const struct account *a = d->p.account;
+    struct sasl_params p = {
+        .user = a->user,
+        .ntlm_domain = a->ntlmdomain,
+        .host = d->p.hop->host ? d->p.hop->host : "localhost",
+        .port = d->p.hop->port,
+        .tls = stream_is_tls(d->stream),
+        .clear_ok = peer_is_local(d->stream) || (a->auth_explicit && a->tls_explicit_off),
+        .client_certificate = a->tls_cert_file != NULL,
+        .offered = &session_caps(d->session)->auth,
+        .secret = credentials_secret,
+        .ctx = d->p.credentials,
+    };
+    if (d->binding.len == 0)
+        stream_channel_binding(d->stream, &d->binding_type, &d->binding);
+    if (d->binding.len > 0) {
+        p.binding_type = d->binding_type;
+        p.binding = &d->binding;
+    }
+    return p;
+}
+
+static void auth_refused(struct deliver *d, struct err *e)
+{
+    const struct reply *r = session_auth_reply(d->session);
+    const char *why = d->sasl ? sasl_failure(d->sasl) : NULL;
+    err_set(e, reply_temporary(r) ? FAULT_TEMPORARY : FAULT_AUTH, "the server refused the login of '%s' with %s%s%s%s",
+            d->p.account->user ? d->p.account->user : "", d->mechanism, why ? " (" : "", why ? why : "", why ? ")" : "");
+    err_stage(e, STAGE_AUTH);
+    struct buf words = BUF_INIT;
+    reply_format(r, &words);
+    err_server(e, words.data);
+    buf_free(&words);
+}
+
+static void auth_choose(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    const struct reply *refusal = session_auth_reply(d->session);
+    struct sasl_params p = sasl_params(d);
+    if (refusal) {
+        emit(d->p.hub, d->p.connection, EV_AUTH, F_STR("mechanism", d->mechanism), F_STR("user", p.user), F_BOOL("ok", false));
+        if (!sasl_try_next(refusal)) {
+            auth_refused(d, &e);
+            session_auth_give_up(d->session, &e);
+            return;
+        }
+    }
+    const char *mechanism = sasl_choose(&session_caps(d->session)->auth, d->p.account->auth, &d->tried, &p, &e);
+    if (!mechanism) {
+        if (refusal) { /* what the server said tells more than that nothing is left to try */
+            err_clear(&e);
+            auth_refused(d, &e);
+        }
+        err_stage(&e, STAGE_AUTH);
+        session_auth_give_up(d->session, &e);
+        return;
+    }
+    sasl_free(d->sasl);
+    strlist_add(&d->tried, mechanism);
+    d->mechanism = mechanism;
+    struct buf initial = BUF_SECRET_INIT;
+    bool has_initial = false;
+    d->sasl = sasl_start(mechanism, &p, &initial, &has_initial, &e);
+    if (d->sasl) {
+        session_auth_start(d->session, mechanism, has_initial ? &initial : NULL);
+    } else {
+        err_stage(&e, STAGE_AUTH);
+        session_auth_give_up(d->session, &e);
+    }
+    buf_free(&initial);
+}
+
+static void auth_answer(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    struct buf response = BUF_SECRET_INIT;
+    if (sasl_step(d->sasl, session_auth_challenge(d->session), &response, &e)) {
+        session_auth_respond(d->session, &response);
+    } else {
+        emit(d->p.hub, d->p.connection, EV_WARNING, F_STR("text", e.text));
+        err_clear(&e);
+        session_auth_cancel(d->session);
+    }
+    buf_free(&response);
+}
+
+static void serve_auth(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    switch (session_auth_state(d->session)) {
+    case SESSION_AUTH_CHOOSE:
+        auth_choose(d);
+        return;
+    case SESSION_AUTH_CHALLENGE:
+        auth_answer(d);
+        return;
+    case SESSION_AUTH_SUCCESS:
+        if (!sasl_finish(d->sasl, session_auth_challenge(d->session), &e)) {
+            err_stage(&e, STAGE_AUTH);
+            session_fail(d->session, &e);
+            return;
+        }
+        emit(d->p.hub, d->p.connection, EV_AUTH, F_STR("mechanism", d->mechanism), F_STR("user", d->p.account->user),
+             F_BOOL("ok", true));
+        session_auth_accept(d->session);
+        return;
+    }
+}
+
+/* ---- jobs ---- */
+
+/* RFC 5321 4.5.3.1.10: 452 means that this transaction is full, not that the recipient is refused. */
+static void requeue_too_many(struct deliver *d)
+{
+    bool accepted = false;
+    for (size_t i = 0; i < d->job.n; i++)
+        accepted |= d->p.env->rcpts[d->slice[i]].fate == RCPT_ACCEPTED;
+    if (!accepted || d->job.last || !message_can_rewind(d->p.message))
+        return;
+    for (size_t i = 0; i < d->job.n; i++) {
+        struct rcpt *r = &d->p.env->rcpts[d->slice[i]];
+        if (r->fate == RCPT_DEFERRED && r->reply.code == 452)
+            r->fate = RCPT_PENDING;
+    }
+}
+
+static void keep_queue_id(struct deliver *d)
+{
+    static const char *const marks[] = { "queued as ", "queued for delivery as ", "id=", "Message accepted for delivery: ", NULL };
+    const struct reply *r = session_data_reply(d->session);
+    if (!r || !reply_ok(r) || d->queue_id)
+        return;
+    for (const char *const *mark = marks; *mark; mark++) {
+        const char *id = ascii_icontains(r->text.data, *mark);
+        if (!id)
+            continue;
+        id += strlen(*mark);
+        size_t n = strcspn(id, " \t\n;,)>");
+        if (n > 0)
+            d->queue_id = xstrndup(id, n);
+        return;
+    }
+}
+
+static void next_job(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    struct envelope *env = d->p.env;
+    const struct caps *caps = session_caps(d->session);
+    if (d->job_open) {
+        d->job_open = false;
+        keep_queue_id(d);
+        requeue_too_many(d);
+    }
+    size_t pending = envelope_count(env, RCPT_PENDING);
+    size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : SIZE_MAX;
+    if (pending == 0 || (caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max)) {
+        session_no_job(d->session);
+        return;
+    }
+    bool last = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0);
+    if ((!last && !message_spool(d->p.message, &e)) || !message_rewind(d->p.message)) {
+        if (!err_is_set(&e))
+            err_set(&e, FAULT_TEMPORARY, "the message cannot be read a second time for the recipients that are left");
+        session_fail(d->session, &e);
+        return;
+    }
+    d->slice = xrealloc(d->slice, pending * sizeof *d->slice);
+    d->job = (struct session_job){
+        .env = env,
+        .rcpts = d->slice,
+        .size = message_size(d->p.message),
+        .size_about = d->p.message->size_hint,
+        .eight_bit = d->p.message->eight_bit || !d->p.message->complete,
+        .utf8_headers = message_headers_eight_bit(d->p.message),
+        .last = last,
+    };
+    for (size_t i = 0; i < env->n && d->job.n < most; i++)
+        if (env->rcpts[i].fate == RCPT_PENDING)
+            d->slice[d->job.n++] = i;
+    d->transactions++;
+    d->octets = 0;
+    d->job_open = true;
+    session_job(d->session, &d->job);
+}
+
+/* ---- the wants ---- */
+
+/* Each server returns true when the task has to wait. */
+
+static bool serve_input(struct deliver *d)
+{
+    char block[READ_BLOCK];
+    struct err e = ERR_INIT;
+    size_t n;
+    switch (stream_read(d->stream, block, sizeof block, &n, &e)) {
+    case IO_DONE:
+        session_input(d->session, block, n);
+        return false;
+    case IO_AGAIN:
+        return true;
+    case IO_EOF:
+        session_eof(d->session);
+        return false;
+    case IO_ERROR:
+        session_fail(d->session, &e);
+        return false;
+    }
+    return true;
+}
+
+static bool serve_flush(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    if (!stream_pending(d->stream))
+        return false;
+    switch (stream_flush(d->stream, &e)) {
+    case IO_AGAIN:
+        d->writing = true;
+        return true;
+    case IO_ERROR:
+        session_fail(d->session, &e);
+        return false;
+    case IO_DONE:
+    case IO_EOF:
+        break;
+    }
+    return false;
+}
+
+static bool serve_write(struct deliver *d)
+{
+    struct iovec iov[64];
+    struct err e = ERR_INIT;
+    size_t n;
+    int count = session_output(d->session, iov, 64);
+    switch (stream_writev(d->stream, iov, count, &n, &e)) {
+    case IO_DONE:
+        session_wrote(d->session, n);
+        return false;
+    case IO_AGAIN:
+        d->writing = true;
+        /* What the peer says meanwhile has to be heard, or both sides wait for ever. */
+        return serve_input(d);
+    case IO_EOF:
+    case IO_ERROR:
+        /* The reason for closing may be waiting to be read. */
+        while (!serve_input(d) && session_next(d->session) != WANT_CLOSE)
+            ;
+        session_fail(d->session, &e);
+        err_clear(&e);
+        return false;
+    }
+    return true;
+}
+
+static bool serve_read(struct deliver *d)
+{
+    serve_flush(d); /* what does not go out yet is waited for together with the answer */
+    return serve_input(d);
+}
+
+static bool source_ready(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 0) != 0;
+}
+
+static bool serve_body(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    const char *block;
+    size_t n;
+    int fd = message_wait_fd(d->p.message);
+    if (fd >= 0 && !source_ready(fd)) {
+        d->source_fd = fd;
+        d->step_deadline = USEC_NEVER; /* the sender may take its time; the run's deadline holds */
+        return serve_input(d);
+    }
+    if (!message_next(d->p.message, &block, &n, &e)) {
+        session_fail(d->session, &e);
+        return false;
+    }
+    if (n > 0) {
+        session_body(d->session, block, n);
+        d->octets += (int64_t)n;
+        if (d->run_deadline != USEC_NEVER)
+            d->run_deadline += (usec)n * USEC_PER_SEC / SLOWEST_OCTETS_PER_SECOND;
+    } else {
+        session_body_end(d->session);
+    }
+    return false;
+}
+
+/* true: wait. */
+static bool serve_tls(struct deliver *d, struct err *e)
+{
+    switch (stream_tls_client(d->stream, &d->tls, e)) {
+    case IO_AGAIN:
+        return true;
+    case IO_DONE:
+        tell_tls(d);
+        return false;
+    case IO_EOF:
+    case IO_ERROR:
+        tell_tls(d);
+        err_stage(e, STAGE_TLS);
+        return false;
+    }
+    return false;
+}
+
+static bool serve_starttls(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    if (serve_flush(d) || serve_tls(d, &e))
+        return true;
+    if (err_is_set(&e))
+        session_fail(d->session, &e);
+    else
+        session_tls_up(d->session);
+    return false;
+}
+
+static bool talk(struct deliver *d)
+{
+    for (;;) {
+        enum want want = session_next(d->session);
+        if (session_step_id(d->session) != d->step_id || d->step_deadline == 0) {
+            d->step_id = session_step_id(d->session);
+            step_starts(d, session_timeout(d->session));
+        }
+        phase(d, session_stage(d->session));
+        bool wait = false;
+        switch (want) {
+        case WANT_READ:
+            wait = serve_read(d);
+            break;
+        case WANT_WRITE:
+            wait = serve_write(d);
+            break;
+        case WANT_BODY:
+            wait = serve_body(d);
+            break;
+        case WANT_TLS:
+            wait = serve_starttls(d);
+            break;
+        case WANT_AUTH:
+            serve_auth(d);
+            break;
+        case WANT_JOB:
+            next_job(d);
+            break;
+        case WANT_CLOSE:
+            keep_queue_id(d);
+            serve_flush(d);
+            return finish(d);
+        }
+        if (wait)
+            return false;
+    }
+}
+
+/* ---- the task ---- */
+
+static void start_session(struct deliver *d)
+{
+    const struct account *a = d->p.account;
+    const struct session_params params = {
+        .lmtp = a->protocol == ACCOUNT_LMTP,
+        .domain = a->domain ? a->domain : "localhost",
+        .tls = d->p.hop->tls,
+        .auth = strcmp(a->auth, "off") != 0,
+        .all_or_nothing = a->all_or_nothing,
+        .timeout = a->timeout,
+        .hub = d->p.hub,
+        .connection = d->p.connection,
+    };
+    d->session = session_new(&params);
+    d->state = TALKING;
+    d->step_deadline = 0;
+}
+
+static void connected(struct deliver *d)
+{
+    d->stream = dial_take(d->dial);
+    dial_free(d->dial);
+    d->dial = NULL;
+    if (d->p.hop->tls == SESSION_TLS_IMPLICIT) {
+        d->state = HANDSHAKE;
+        phase(d, STAGE_TLS);
+        step_starts(d, d->p.account->timeout > 0 ? d->p.account->timeout : CONNECT_TIMEOUT);
+    } else {
+        start_session(d);
+    }
+}
+
+static void run_timed_out(struct deliver *d, struct err *e)
+{
+    err_set(e, FAULT_TIMEOUT, "the deadline for the whole run passed %s", stage_phrase(d->phase));
+    err_hint(e, "'deadline' sets how long a run may take");
+    err_stage(e, d->phase);
+}
+
+/* A deadline is looked at before anything else, so that a peer that sends an octet now and then does not get round it. */
+static bool overdue(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    usec now = clock_now();
+    if (now >= usec_min(d->p.deadline, d->run_deadline)) {
+        run_timed_out(d, &e);
+        return fail(d, &e);
+    }
+    if (now < d->step_deadline || d->state == DIALLING || d->step_deadline == 0)
+        return false;
+    if (d->state == TALKING) {
+        session_timed_out(d->session);
+        return false;
+    }
+    err_set(&e, FAULT_TIMEOUT, "the TLS handshake did not end in time");
+    err_hint(&e, "port %d may not speak TLS from the start; try 'tls_starttls on'", d->p.hop->port);
+    err_stage(&e, STAGE_TLS);
+    return fail(d, &e);
+}
+
+static bool step(struct task *t)
+{
+    struct deliver *d = (struct deliver *)t;
+    struct err e = ERR_INIT;
+    d->writing = false;
+    d->source_fd = -1;
+    if (overdue(d))
+        return true;
+    if (d->state == DIALLING) {
+        switch (dial_step(d->dial, &e)) {
+        case IO_AGAIN:
+            return false;
+        case IO_DONE:
+            connected(d);
+            break;
+        case IO_EOF:
+        case IO_ERROR:
+            return fail(d, &e);
+        }
+    }
+    if (d->state == HANDSHAKE) {
+        if (serve_tls(d, &e))
+            return false;
+        if (err_is_set(&e))
+            return fail(d, &e);
+        start_session(d);
+    }
+    return talk(d);
+}
+
+static void waits(const struct task *t, struct pollset *ps)
+{
+    const struct deliver *d = (const struct deliver *)t;
+    pollset_until(ps, usec_min(d->p.deadline, d->run_deadline));
+    if (d->state == DIALLING) {
+        dial_waits(d->dial, ps);
+        return;
+    }
+    pollset_until(ps, d->step_deadline);
+    stream_waits(d->stream, true, d->writing, ps);
+    if (d->source_fd >= 0)
+        pollset_add(ps, d->source_fd, POLLIN);
+}
+
+struct deliver *deliver_new(const struct deliver_params *p)
+{
+    const struct account *a = p->account;
+    struct deliver *d = xcalloc(1, sizeof *d);
+    *d = (struct deliver){ .task = { step, waits }, .p = *p, .binding = BUF_INIT, .source_fd = -1 };
+    d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
+    d->tls = deliver_tls_params(a, p->hop);
+    const struct dial_params dial = {
+        .host = p->hop->host,
+        .port = p->hop->port,
+        .unix_path = p->hop->socket,
+        .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,
+        .source_ip = a->source_ip,
+        .proxy = (enum proxy_type)a->proxy_type,
+        .proxy_host = a->proxy_host,
+        .proxy_port = (int)a->proxy_port,
+        .proxy_user = a->proxy_user,
+        .proxy_password = a->proxy_password,
+        .deadline = clock_deadline(a->timeout > 0 ? a->timeout : CONNECT_TIMEOUT),
+        .hub = p->hub,
+        .connection = p->connection,
+    };
+    phase(d, STAGE_CONNECT);
+    d->dial = dial_start(&dial);
+    return d;
+}
+
+struct task *deliver_task(struct deliver *d)
+{
+    return &d->task;
+}
+
+void deliver_result(const struct deliver *d, struct err *e)
+{
+    err_copy(e, &d->err);
+}
+
+void deliver_abort(struct deliver *d, struct err *e)
+{
+    if (d->state != FINISHED)
+        fail(d, e);
+}
+
+const char *deliver_queue_id(const struct deliver *d)
+{
+    return d->queue_id;
+}
+
+int64_t deliver_octets(const struct deliver *d)
+{
+    return d->octets;
+}
+
+void deliver_free(struct deliver *d)
+{
+    if (!d)
+        return;
+    dial_free(d->dial);
+    stream_free(d->stream);
+    session_free(d->session);
+    sasl_free(d->sasl);
+    strlist_free(&d->tried);
+    buf_free(&d->binding);
+    free(d->slice);
+    free(d->queue_id);
+    err_clear(&d->err);
+    free(d);
+}

@@ -1,0 +1,51 @@
+/* deliver: serves a session's wants over a connection: dial, TLS, AUTH, the message, deadlines. One delivery is one task of the
+ * poll loop, so that many can run side by side. */
+#ifndef SEND_DELIVER_H
+#define SEND_DELIVER_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/event.h"
+#include "conf/account.h"
+#include "mail/envelope.h"
+#include "mail/message.h"
+#include "net/loop.h"
+#include "net/tls.h"
+#include "send/credentials.h"
+#include "send/route.h"
+
+struct deliver_params {
+    const struct account *account; /* borrowed */
+    const struct hop *hop;         /* borrowed */
+    struct envelope *env;          /* borrowed; fates are set */
+    struct message *message;       /* borrowed */
+    struct credentials *credentials;           /* borrowed */
+    struct hub *hub;               /* borrowed */
+    unsigned connection;
+    usec deadline;                 /* of the whole run; USEC_NEVER: `deadline auto` */
+};
+
+/* What TLS must be on this hop; strings are the account's and the hop's. */
+struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop);
+
+struct deliver;
+
+struct deliver *deliver_new(const struct deliver_params *p);
+struct task *deliver_task(struct deliver *d);
+
+/* After the task has finished: how it went. The envelope has the single fates; *e what ended the connection, if something did. */
+void deliver_result(const struct deliver *d, struct err *e);
+
+/* Ends a task that is still under way (a signal): *e is moved into it. */
+void deliver_abort(struct deliver *d, struct err *e);
+
+/* The queue id in the reply to the message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as long as d. */
+const char *deliver_queue_id(const struct deliver *d);
+
+/* Octets of the message taken from it so far, in the last transaction. */
+int64_t deliver_octets(const struct deliver *d);
+
+void deliver_free(struct deliver *d);
+
+#endif

@@ -1,0 +1,151 @@
+/* report: how a delivery ended. The fields of EV_RESULT stand in the order of the log line. */
+#include "send/report.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+static bool is_final(enum rcpt_fate fate)
+{
+    return fate != RCPT_PENDING;
+}
+
+static const struct rcpt *first_not_accepted(const struct envelope *env)
+{
+    for (size_t i = 0; i < env->n; i++)
+        if (env->rcpts[i].fate != RCPT_ACCEPTED)
+            return &env->rcpts[i];
+    return NULL;
+}
+
+/* "b@example.org: 550 5.1.1 no such user" for each but the first, whose words stand as the server's. */
+static void list_refused(const struct envelope *env, struct buf *out)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        const struct rcpt *r = &env->rcpts[i];
+        if (r->fate == RCPT_ACCEPTED)
+            continue;
+        buf_printf(out, "%s%s %s", out->len ? "\n" : "", r->address, rcpt_fate_word(r->fate));
+        if (r->reply.code) {
+            buf_adds(out, ": ");
+            reply_format_line(&r->reply, out);
+        }
+    }
+}
+
+static void describe_fates(const struct envelope *env, enum fault fault, struct err *e)
+{
+    const struct rcpt *r = first_not_accepted(env);
+    size_t refused = env->n - envelope_count(env, RCPT_ACCEPTED);
+    struct buf words = BUF_INIT;
+    if (env->n == 1)
+        err_set(e, fault, "the server %s the recipient '%s'", r->fate == RCPT_REFUSED ? "refused" : "does not take now", r->address);
+    else
+        err_set(e, fault, "%zu of %zu recipients did not get the message", refused, env->n);
+    err_stage(e, STAGE_RCPT);
+    if (env->n == 1 && r->reply.code)
+        reply_format(&r->reply, &words);
+    else
+        list_refused(env, &words);
+    err_server(e, words.data);
+    buf_free(&words);
+    e->fate = refused < env->n ? FATE_SENT : FATE_NOT_SENT;
+}
+
+enum fault report_verdict(const struct envelope *env, const struct err *connection, struct err *e)
+{
+    enum fault fates = envelope_verdict(env);
+    if (fates == FAULT_NONE)
+        return FAULT_NONE;
+    bool all_final = true;
+    for (size_t i = 0; i < env->n; i++)
+        all_final &= is_final(env->rcpts[i].fate);
+    bool some = envelope_count(env, RCPT_ACCEPTED) > 0;
+    if (err_is_set(connection) && !some) {
+        err_copy(e, connection);
+        return e->fault;
+    }
+    if (err_is_set(connection) && !all_final)
+        err_copy(e, connection);
+    describe_fates(env, fates, e);
+    if (some)
+        e->fault = FAULT_PARTIAL;
+    return e->fault;
+}
+
+static void emit_recipients(const struct report_params *p)
+{
+    struct buf line = BUF_INIT, enhanced = BUF_INIT;
+    for (size_t i = 0; i < p->env->n; i++) {
+        const struct rcpt *r = &p->env->rcpts[i];
+        buf_reset(&line);
+        buf_reset(&enhanced);
+        reply_format_line(&r->reply, &line);
+        if (r->reply.enhanced[0])
+            buf_printf(&enhanced, "%d.%d.%d", r->reply.enhanced[0], r->reply.enhanced[1], r->reply.enhanced[2]);
+        emit(p->hub, 0, EV_RECIPIENT, F_STR("address", r->address), F_STR("fate", rcpt_fate_word(r->fate)),
+             F_INT_IF("code", r->reply.code > 0, r->reply.code), F_STR("enhanced", enhanced.len ? enhanced.data : NULL),
+             F_STR("reply", r->reply.code ? line.data : NULL));
+    }
+    buf_free(&line);
+    buf_free(&enhanced);
+}
+
+/* The reply that counts for the whole: of a recipient that did not get it, else of the first. */
+static const struct reply *deciding_reply(const struct envelope *env)
+{
+    const struct rcpt *r = first_not_accepted(env);
+    if (!r && env->n > 0)
+        r = &env->rcpts[0];
+    return r && r->reply.code ? &r->reply : NULL;
+}
+
+static void message_id(const struct message *m, struct buf *out)
+{
+    long at = header_find(&m->headers, "Message-ID", 0);
+    if (at >= 0)
+        header_value(&m->headers.v[at], out);
+}
+
+void report_emit(const struct report_params *p, const struct err *verdict)
+{
+    const struct account *a = p->account;
+    struct strlist recipients = STRLIST_INIT;
+    struct buf reply = BUF_INIT, msgid = BUF_INIT;
+    const struct reply *r = deciding_reply(p->env);
+    int64_t size = message_size(p->message);
+    enum fault fault = verdict->fault;
+
+    emit_recipients(p);
+    for (size_t i = 0; i < p->env->n; i++)
+        strlist_add(&recipients, p->env->rcpts[i].address);
+    if (r)
+        reply_format(r, &reply);
+    message_id(p->message, &msgid);
+    bool ok = fault == FAULT_NONE;
+    emit(p->hub, 0, EV_RESULT,
+         F_STR("account", a->name),
+         F_STR("host", a->socket ? a->socket : a->host),
+         F_BOOL("tls", a->tls != ACCOUNT_TLS_OFF),
+         F_BOOL("auth", strcmp(a->auth, "off") != 0),
+         F_STR("user", strcmp(a->auth, "off") != 0 ? a->user : NULL),
+         F_STR("from", p->env->sender),
+         F_LIST("recipients", &recipients),
+         F_INT("mailsize", size < 0 ? p->octets : size),
+         F_INT_IF("smtpstatus", r, r ? r->code : 0),
+         F_STR("smtpmsg", r ? reply.data : NULL),
+         F_STR("errormsg", ok ? NULL : verdict->text),
+         F_STR("hint", ok ? NULL : verdict->hint),
+         F_STR("exitcode", fault_sysexit_name(fault)),
+         F_INT("exit", fault_exit(fault)),
+         F_STR("fault", ok ? NULL : fault_word(fault)),
+         F_STR("stage", ok ? NULL : stage_word(verdict->stage)),
+         F_STR("fate", fate_word(ok ? FATE_SENT : verdict->fate)),
+         F_INT_IF("port", !a->socket, a->port),
+         F_STR("msgid", msgid.len ? msgid.data : NULL),
+         F_STR("queueid", p->queue_id),
+         F_INT("ms", (clock_now() - p->started) / 1000));
+    strlist_free(&recipients);
+    buf_free(&reply);
+    buf_free(&msgid);
+}

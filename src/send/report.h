@@ -1,0 +1,28 @@
+/* report: how a delivery ended, as events: EV_RECIPIENT for each recipient, then EV_RESULT. */
+#ifndef SEND_REPORT_H
+#define SEND_REPORT_H
+
+#include "base/err.h"
+#include "base/event.h"
+#include "conf/account.h"
+#include "mail/envelope.h"
+#include "mail/message.h"
+
+struct report_params {
+    const struct account *account;
+    const struct envelope *env;
+    const struct message *message;
+    const struct err *err;     /* what ended the connection, if something did */
+    const char *queue_id;      /* NULL: none */
+    int64_t octets;            /* of the message sent so far, where its size is not known */
+    usec started;
+    struct hub *hub;
+};
+
+/* The fault of the whole run: what ended the connection before all fates were final, else what the fates amount to.
+ * Where single recipients were refused *e gets a sentence, the first refusal's words, and the list of them as hint. */
+enum fault report_verdict(const struct envelope *env, const struct err *connection, struct err *e);
+
+void report_emit(const struct report_params *p, const struct err *verdict);
+
+#endif

@@ -1,0 +1,29 @@
+/* route: where to go, in which order, what TLS must be. */
+#ifndef SEND_ROUTE_H
+#define SEND_ROUTE_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "conf/account.h"
+#include "smtp/session.h"
+
+struct hop {
+    char *host;           /* own; NULL with socket */
+    int port;
+    char *socket;         /* own or NULL */
+    enum session_tls tls;
+    bool verify;          /* the certificate must be good */
+};
+
+struct route {
+    struct hop *v; /* own */
+    size_t n;
+};
+
+#define ROUTE_INIT { 0 }
+
+bool route_find(struct route *r, const struct account *a, struct err *e);
+void route_free(struct route *r);
+
+#endif
