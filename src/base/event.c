@@ -25,6 +25,7 @@ static const struct {
     [EV_SERVER]         = { "server", "S: {line}" },
     [EV_BODY]           = { "body", "# the message, {octets} octets" },
     [EV_CONTENT]        = { "content", "C: {line}" },
+    [EV_PROGRESS]       = { "progress", "# {octets}[[ of {total}]] octets" },
     [EV_TLS]            = { "tls", "# {version}[[ {cipher}]][[ {group}]][[{resumed}, resumed]]"
                                    "[[{verified}, verified]][[{!verified}, not verified]][[ ({how})]]" },
     [EV_CERTIFICATE]    = { "certificate", "# certificate {depth}: {subject}[[, for {names}]][[, by {issuer}]]"

@@ -28,6 +28,7 @@ enum event_kind {
     EV_SERVER,      /* line: a line the server sent, without CRLF */
     EV_BODY,        /* octets: a message was sent (text transcript: how much) */
     EV_CONTENT,     /* line: a line of the message itself; only emitted when hub_wants() it */
+    EV_PROGRESS,    /* octets, total (where known): so much of the message has left; only emitted when hub_wants() it */
     EV_TLS,         /* version, cipher, group, resumed, verified (bool), how */
     EV_CERTIFICATE, /* depth, subject, issuer, names (list), not_before, not_after (times), days_left, sha256 */
     EV_SECRET,      /* source, user: a secret was found, and where; never the secret itself */
@@ -96,6 +97,7 @@ struct hub {
 
 #define EV_MASK(kind) (UINT64_C(1) << (kind))
 #define EV_ALL UINT64_MAX
+#define EV_BULK (EV_MASK(EV_CONTENT) | EV_MASK(EV_PROGRESS)) /* many for one message: to be asked for by name */
 
 typedef void listener_fn(void *ctx, const struct event *ev);
 

@@ -24,6 +24,15 @@ void show_text_open(struct show_text *t, struct hub *h); /* out and flags are se
 struct show_json { FILE *out; };
 void show_json_open(struct show_json *j, struct hub *h);
 
+/* A bar on a terminal while a message is sent: drawn from EV_PROGRESS, a few times a second, wiped at the end. */
+struct show_progress {
+    FILE *out;
+    int64_t least; /* messages up to so many octets get none */
+    usec drawn;    /* set by show_progress_open, as are the next */
+    bool visible;
+};
+void show_progress_open(struct show_progress *p, struct hub *h);
+
 /* One JSON object at the end: the fields of EV_RESULT, "recipients" (every EV_RECIPIENT), "phases" (EV_PHASE), "tls", "certificates", "warnings". */
 struct show_report;
 struct show_report *show_report_open(struct hub *h);

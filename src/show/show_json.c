@@ -23,5 +23,5 @@ static void on_event(void *ctx, const struct event *ev)
 
 void show_json_open(struct show_json *j, struct hub *h)
 {
-    hub_listen(h, EV_ALL & ~EV_MASK(EV_CONTENT), on_event, j);
+    hub_listen(h, EV_ALL & ~EV_BULK, on_event, j);
 }

@@ -33,9 +33,9 @@ static void on_event(void *ctx, const struct event *ev)
 
 void show_text_open(struct show_text *t, struct hub *h)
 {
-    uint64_t mask = EV_ALL;
-    if (!t->content)
-        mask &= ~EV_MASK(EV_CONTENT);
+    uint64_t mask = EV_ALL & ~EV_BULK;
+    if (t->content)
+        mask |= EV_MASK(EV_CONTENT);
     if (!t->timings)
         mask &= ~EV_MASK(EV_PHASE);
     t->last = 0;

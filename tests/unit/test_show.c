@@ -146,6 +146,29 @@ static void report(void **state)
     hub_free(&h);
 }
 
+static void progress(void **state)
+{
+    (void)state;
+    struct hub h;
+    struct sink s;
+    hub_init(&h);
+    sink_open(&s);
+    struct show_progress p = { .out = s.out, .least = 1000 };
+    show_progress_open(&p, &h);
+    emit(&h, 1, EV_PROGRESS, F_INT("octets", 500), F_INT("total", 1000)); /* too small for a bar */
+    assert_false(p.visible);
+    emit(&h, 1, EV_PROGRESS, F_INT("octets", 500000), F_INT("total", 2000000));
+    assert_true(p.visible);
+    emit(&h, 1, EV_PROGRESS, F_INT("octets", 600000), F_INT("total", 2000000)); /* too soon to be drawn */
+    emit(&h, 1, EV_BODY, F_INT("octets", 2000000));
+    assert_false(p.visible);
+    hub_free(&h);
+    fclose(s.out);
+    assert_memory_equal(s.text, "\r[##########                              ] 0.5 of 2.0 MB\r", 57);
+    assert_null(strstr(s.text, "0.6"));
+    free(s.text);
+}
+
 static void errors(void **state)
 {
     (void)state;
@@ -170,7 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text), cmocka_unit_test(text_with_timings), cmocka_unit_test(json_lines),
-        cmocka_unit_test(report), cmocka_unit_test(errors),
+        cmocka_unit_test(report), cmocka_unit_test(progress), cmocka_unit_test(errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
