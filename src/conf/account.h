@@ -32,7 +32,7 @@ struct account {
     long proxy_port;
     int proxy_type;            /* enum proxy_type's order: none, socks5, http; bound from proxy_host's scheme or `proxy` */
     char *proxy_user, *proxy_password;
-    usec timeout;              /* per step; 0: the rows' own */
+    usec timeout;              /* per step; 0 (unset, off): the session's rows' own */
     usec deadline;             /* whole run; 0: auto */
     int protocol;              /* enum account_protocol */
     char *domain;

@@ -62,7 +62,7 @@ enum fault envelope_verdict(const struct envelope *env)
 const char *rcpt_fate_word(enum rcpt_fate fate)
 {
     static const char *const words[] = {
-        [RCPT_PENDING] = "pending", [RCPT_ACCEPTED] = "accepted",   [RCPT_DEFERRED] = "deferred",
+        [RCPT_PENDING] = "not-tried", [RCPT_ACCEPTED] = "accepted",   [RCPT_DEFERRED] = "deferred",
         [RCPT_REFUSED] = "refused", [RCPT_UNCERTAIN] = "uncertain",
     };
     return words[fate];

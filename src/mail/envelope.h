@@ -9,7 +9,7 @@
 #include "base/reply.h"
 
 enum rcpt_fate {
-    RCPT_PENDING,   /* nothing final yet */
+    RCPT_PENDING,   /* not tried yet, or nothing final */
     RCPT_ACCEPTED,  /* the server took the message for it */
     RCPT_DEFERRED,  /* a later try can help */
     RCPT_REFUSED,   /* for good */

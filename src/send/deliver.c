@@ -402,6 +402,13 @@ static bool serve_read(struct deliver *d)
     return serve_input(d);
 }
 
+static void tell_progress(const struct deliver *d)
+{
+    const struct session_job *job = &d->job;
+    int64_t total = job->size >= 0 ? job->size : job->size_about;
+    emit(d->p.hub, d->p.connection, EV_PROGRESS, F_INT("octets", d->octets), F_INT_IF("total", total > 0, total));
+}
+
 static bool source_ready(int fd)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -426,6 +433,8 @@ static bool serve_body(struct deliver *d)
     if (n > 0) {
         session_body(d->session, block, n);
         d->octets += (int64_t)n;
+        if (hub_wants(d->p.hub, EV_PROGRESS))
+            tell_progress(d);
         if (d->run_deadline != USEC_NEVER)
             d->run_deadline += (usec)n * USEC_PER_SEC / SLOWEST_OCTETS_PER_SECOND;
     } else {

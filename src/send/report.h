@@ -12,8 +12,7 @@ struct report_params {
     const struct account *account;
     const struct envelope *env;
     const struct message *message;
-    const struct err *err;     /* what ended the connection, if something did */
-    const char *queue_id;      /* NULL: none */
+    char *queue_id;            /* own; NULL: none */
     int64_t octets;            /* of the message sent so far, where its size is not known */
     usec started;
     struct hub *hub;

@@ -47,7 +47,7 @@ static void test_verdict(void **state)
 static void test_words(void **state)
 {
     (void)state;
-    assert_string_equal(rcpt_fate_word(RCPT_PENDING), "pending");
+    assert_string_equal(rcpt_fate_word(RCPT_PENDING), "not-tried");
     assert_string_equal(rcpt_fate_word(RCPT_UNCERTAIN), "uncertain");
 }
 

@@ -301,6 +301,7 @@ static struct prompt prompt_start(void)
     x.child = forkpty(&x.master, NULL, NULL, NULL);
     assert_true(x.child >= 0);
     if (x.child == 0) {
+        signal(SIGINT, SIG_DFL); /* a shell that runs us in the background has it ignored */
         struct buf out = BUF_SECRET_INIT;
         struct err e = ERR_INIT;
         struct secret_params p = { .host = "h", .user = "u\033", .may_prompt = true };

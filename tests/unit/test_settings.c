@@ -81,13 +81,14 @@ static void binds(void **state)
     say(&s, "dsn_notify", "failure", "f:3");
     say(&s, "dsn_notify", "delay", "f:3");
     say(&s, "tls_trust_file", "", "f:4");
-    say(&s, "timeout", "", "f:5");
+    say(&s, "proxy_port", "", "f:5");
     assert_true(settings_bind(&s, false, &a, &e));
     assert_string_equal(a.logfile, "/home/joe/log");
     assert_int_equal(a.tls_fingerprint.n, 3);
     assert_string_equal(a.dsn_notify, "failure,delay");
     assert_null(a.tls_trust_file);
-    assert_int_equal(a.timeout, 60 * USEC_PER_SEC);
+    assert_int_equal(a.proxy_port, 1080);
+    assert_int_equal(a.timeout, 0);
     assert_int_equal(a.tls, ACCOUNT_TLS_AUTO);
     settings_unbind(s.table, &a);
     assert_null(a.logfile);
