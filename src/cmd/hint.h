@@ -1,0 +1,16 @@
+/* hint: what to do about a server's refusal, from data/replies.tsv (compiled in by scripts/make-replies). */
+#ifndef CMD_HINT_H
+#define CMD_HINT_H
+
+#include "base/err.h"
+
+struct reply_row { const char *id, *pattern, *class_, *cause, *action; };
+extern const struct reply_row reply_rows[]; /* ends with id NULL */
+
+/* The first row whose pattern is in the reply (its lines joined by blanks), NULL when there is none. */
+const struct reply_row *hint_for_reply(const char *reply);
+
+/* Adds the row's cause and action as hint where e has server words and no hint yet. */
+void hint_add(struct err *e);
+
+#endif

@@ -1,0 +1,380 @@
+/* send: the main job. Pick the account, take the message, fill the envelope, prepare the message, find the route, deliver, report. */
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cmd/cmd.h"
+#include "cmd/config.h"
+#include "cmd/version.h"
+#include "conf/account.h"
+#include "conf/cmdline.h"
+#include "mail/address.h"
+#include "mail/prepare.h"
+#include "net/tls.h"
+#include "send/deliver.h"
+#include "send/credentials.h"
+#include "send/report.h"
+#include "send/route.h"
+#include "show/show.h"
+
+struct run {
+    usec started;
+    struct settings settings[2]; /* what the command line says: of the account, of the run */
+    struct strlist operands, warnings;
+    struct send_options opt;
+    struct rc rc;
+    struct account account;
+    struct message message;
+    struct envelope env;
+    struct hub hub;
+    struct show_text text;
+    struct show_json json;
+    struct show_log log;
+    struct show_progress progress;
+    struct show_report *report;
+    FILE *transcript;
+};
+
+enum { OF_ACCOUNT, OF_RUN };
+enum { PROGRESS_LEAST = 1000000 };
+
+static volatile int stopped;
+
+static void stop(int signal_number)
+{
+    stopped = signal_number;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = { .sa_handler = stop };
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGHUP, &sa, NULL);
+}
+
+/* ---- account ---- */
+
+static bool read_command_line(struct run *r, int argc, char *const *argv, struct err *e)
+{
+    settings_init(&r->settings[OF_ACCOUNT], account_options());
+    settings_init(&r->settings[OF_RUN], send_option_table());
+    return cmdline_parse(argc - 1, argv + 1, r->settings, 2, &r->operands, &r->warnings, e) &&
+           send_options_bind(&r->opt, &r->settings[OF_RUN], &r->settings[OF_ACCOUNT], e);
+}
+
+/* A lone word that is nobody's address is more often a command with a typing error than a mailbox of that name. */
+static bool check_operands(const struct run *r, struct err *e)
+{
+    if (r->operands.n != 1 || strchr(r->operands.v[0], '@') || r->opt.read_recipients)
+        return true;
+    struct err found = ERR_INIT;
+    err_set(&found, FAULT_USAGE, "'%s' is neither a command nor an address", r->operands.v[0]);
+    if (command_hint(r->operands.v[0], &found))
+        err_move(e, &found);
+    err_clear(&found);
+    return !err_is_set(e);
+}
+
+static bool choose_account(struct run *r, struct err *e)
+{
+    const struct settings *said = &r->settings[OF_ACCOUNT];
+    const struct rc_params params = { .user_file = r->opt.file, .no_files = settings_text(said, "host") != NULL };
+    if (!rc_load(&r->rc, &params, e))
+        return false;
+    const struct rc_account *chosen = NULL;
+    if (!params.no_files) {
+        chosen = rc_choose(&r->rc, r->opt.account_name, r->env.sender, e);
+        if (!chosen)
+            return false;
+    }
+    bool ok = account_bind(&r->account, chosen, said, e);
+    cmd_warn(&r->rc.warnings);
+    cmd_warn(&r->account.warnings);
+    return ok;
+}
+
+/* ---- message and envelope ---- */
+
+static bool take_message(struct run *r, struct err *e)
+{
+    if (isatty(STDIN_FILENO))
+        fprintf(stderr, "%s: reading a message from the terminal; Ctrl-D on a line of its own ends it\n",
+                program_invocation_short_name);
+    if (!message_read(&r->message, STDIN_FILENO, e))
+        return false;
+    if (r->message.empty) {
+        err_set(e, FAULT_NO_INPUT, "there is no message on standard input");
+        return err_hint(e, "pipe one in: printf 'Subject: hello\\n\\nbody\\n' | envoi you@example.org");
+    }
+    return true;
+}
+
+static char *login_address(void)
+{
+    const struct passwd *pw = getpwuid(geteuid());
+    char host[256] = "localhost";
+    gethostname(host, sizeof host - 1);
+    return xasprintf("%s@%s", pw ? pw->pw_name : "nobody", host);
+}
+
+/* The command line's sender is known before the account is chosen, the message's when that is asked for. */
+static bool early_sender(struct run *r, struct err *e)
+{
+    if (r->opt.from)
+        return address_parse_one(r->opt.from, true, &r->env.sender, e);
+    return !r->opt.read_envelope_from || prepare_sender(&r->message, &r->env.sender, e);
+}
+
+static bool late_sender(struct run *r, struct err *e)
+{
+    const char *from = account_sender(&r->account);
+    if (from && (!r->env.sender || !r->account.allow_from_override)) {
+        free(r->env.sender);
+        r->env.sender = NULL;
+        if (!address_parse_one(from, true, &r->env.sender, e))
+            return false;
+    }
+    if (!r->env.sender && !prepare_sender(&r->message, &r->env.sender, e))
+        return false;
+    if (!r->env.sender)
+        r->env.sender = login_address();
+    return true;
+}
+
+static bool fill_envelope(struct run *r, struct err *e)
+{
+    if (!late_sender(r, e))
+        return false;
+    for (size_t i = 0; i < r->operands.n; i++) {
+        char *address;
+        if (!address_parse_one(r->operands.v[i], false, &address, e))
+            return false;
+        envelope_add(&r->env, address);
+        free(address);
+    }
+    if (r->opt.read_recipients && !prepare_recipients(&r->env, &r->message, e))
+        return false;
+    if (r->env.n == 0) {
+        err_set(e, FAULT_USAGE, "there is no recipient");
+        return err_hint(e, r->opt.read_recipients ? "the message has no address in To, Cc or Bcc"
+                                                  : "name one, or say -t to take them from the message's To, Cc and Bcc");
+    }
+    return account_dsn(&r->account, &r->env.dsn_notify, &r->env.dsn_return, e);
+}
+
+static bool prepare(struct run *r, struct err *e)
+{
+    const struct account *a = &r->account;
+    const struct prepare_params p = {
+        .from_full_name = a->from_full_name,
+        .domain = a->domain,
+        .set_from = (enum tristate)a->set_from_header,
+        .set_date = (enum tristate)a->set_date_header,
+        .set_msgid = (enum tristate)a->set_msgid_header,
+        .set_to_undisclosed = a->set_to_header,
+        .undisclosed = a->undisclosed_recipients,
+        .remove_bcc = a->remove_bcc_headers,
+    };
+    return prepare_message(&r->message, &p, &r->env, e);
+}
+
+/* ---- listeners ---- */
+
+static void warn(void *ctx, const struct event *ev)
+{
+    struct buf line = BUF_INIT;
+    (void)ctx;
+    event_format(ev, "{text}", &line);
+    fprintf(stderr, "%s: warning: %s\n", program_invocation_short_name, line.data);
+    buf_free(&line);
+}
+
+static bool listen_to_events(struct run *r, struct err *e)
+{
+    FILE *out = stderr;
+    if (r->opt.transcript) {
+        int fd = strcmp(r->opt.transcript, "-") == 0 ? dup(STDOUT_FILENO) : file_open_append(r->opt.transcript, e);
+        if (fd < 0)
+            return false;
+        out = r->transcript = fdopen(fd, "a");
+        setvbuf(out, NULL, _IOLBF, 0);
+    }
+    if (r->opt.transcript || r->opt.verbose > 0) {
+        if (r->opt.transcript_format == TRANSCRIPT_JSON) {
+            r->json.out = out;
+            show_json_open(&r->json, &r->hub);
+        } else {
+            r->text = (struct show_text){ .out = out, .timings = r->opt.timings, .content = r->opt.verbose > 1 };
+            show_text_open(&r->text, &r->hub);
+        }
+    }
+    if (out != stderr || r->opt.verbose == 0)
+        hub_listen(&r->hub, EV_MASK(EV_WARNING), warn, NULL);
+    if (r->opt.progress == TRI_ON || (r->opt.progress == TRI_AUTO && isatty(STDERR_FILENO) && r->opt.verbose == 0)) {
+        r->progress = (struct show_progress){ .out = stderr, .least = r->opt.progress == TRI_ON ? 0 : PROGRESS_LEAST };
+        show_progress_open(&r->progress, &r->hub);
+    }
+    if (r->opt.json)
+        r->report = show_report_open(&r->hub);
+    if (r->account.logfile || r->account.syslog) {
+        r->log = (struct show_log){ .file = r->account.logfile, .time_format = r->account.logfile_time_format,
+                                    .syslog_facility = r->account.syslog, .progname = program_invocation_short_name };
+        show_log_open(&r->log, &r->hub);
+    }
+    return true;
+}
+
+/* ---- delivery ---- */
+
+static bool check_before_connecting(const struct route *route, struct credentials *credentials, const struct account *a, struct err *e)
+{
+    struct tls_params tls = deliver_tls_params(a, &route->v[0]);
+    const struct buf *secret;
+    if (route->v[0].tls != SESSION_TLS_OFF && !tls_params_check(&tls, e))
+        return false;
+    return !credentials_needed(a) || credentials_secret(credentials, &secret, e);
+}
+
+/* One connection. */
+static void deliver_over(struct run *r, const struct hop *hop, struct credentials *credentials, unsigned connection,
+                         struct report_params *report, struct err *e)
+{
+    const struct deliver_params params = {
+        .account = &r->account,
+        .hop = hop,
+        .env = &r->env,
+        .message = &r->message,
+        .credentials = credentials,
+        .hub = &r->hub,
+        .connection = connection,
+        .deadline = clock_deadline(r->account.deadline),
+    };
+    struct deliver *d = deliver_new(&params);
+    struct task *task = deliver_task(d);
+    if (!loop_run(&task, 1, &stopped)) {
+        struct err interrupted = ERR_INIT;
+        err_set(&interrupted, FAULT_TEMPORARY, "interrupted by signal %d", stopped);
+        deliver_abort(d, &interrupted);
+    }
+    deliver_result(d, e);
+    report->octets = deliver_octets(d);
+    if (!report->queue_id)
+        report->queue_id = xstrdup(deliver_queue_id(d));
+    deliver_free(d);
+}
+
+/* A server may end a connection after a transaction or two (421, MAILMAX): who is left is served over the next one. */
+static void deliver_all(struct run *r, const struct hop *hop, struct credentials *credentials, struct report_params *report, struct err *e)
+{
+    struct err connection = ERR_INIT;
+    size_t before, left = envelope_count(&r->env, RCPT_PENDING);
+    unsigned number = 0;
+    do {
+        before = left;
+        deliver_over(r, hop, credentials, ++number, report, &connection);
+        left = envelope_count(&r->env, RCPT_PENDING);
+    } while (!err_is_set(&connection) && left > 0 && left < before && message_can_rewind(&r->message));
+    report_verdict(&r->env, &connection, e);
+    err_clear(&connection);
+    report_emit(report, e);
+}
+
+static bool deliver(struct run *r, struct err *e)
+{
+    struct route route = ROUTE_INIT;
+    struct credentials credentials;
+    struct report_params report = {
+        .account = &r->account, .env = &r->env, .message = &r->message, .started = r->started, .hub = &r->hub,
+    };
+    credentials_init(&credentials, &r->account, &r->hub);
+    if (route_find(&route, &r->account, e) && check_before_connecting(&route, &credentials, &r->account, e)) {
+        catch_signals();
+        deliver_all(r, &route.v[0], &credentials, &report, e);
+    } else {
+        report_emit(&report, e);
+    }
+    free(report.queue_id);
+    credentials_free(&credentials);
+    route_free(&route);
+    return !err_is_set(e);
+}
+
+/* `--dry-run`: what would be said, as the dialogue's notes, and the message as it would go out. */
+static bool print_instead(struct run *r, struct err *e)
+{
+    const char *block;
+    size_t n;
+    printf("# sender <%s>\n", r->env.sender);
+    for (size_t i = 0; i < r->env.n; i++)
+        printf("# recipient <%s>\n", r->env.rcpts[i].address);
+    while (message_next(&r->message, &block, &n, e) && n > 0)
+        fwrite(block, 1, n, stdout);
+    if (!err_is_set(e) && (fflush(stdout) != 0 || ferror(stdout)))
+        return err_sys(e, FAULT_IO, errno, "cannot write to standard output");
+    return !err_is_set(e);
+}
+
+static bool send_message(struct run *r, struct err *e)
+{
+    bool needs_message_first = r->opt.read_envelope_from && !r->opt.from;
+    if (!check_operands(r, e) || (needs_message_first && !take_message(r, e)) || !early_sender(r, e) || !choose_account(r, e))
+        return false;
+    if (r->opt.pretend)
+        return account_print(&r->account, stdout);
+    if ((!needs_message_first && !take_message(r, e)) || !fill_envelope(r, e) || !prepare(r, e))
+        return false;
+    if (r->opt.dry_run)
+        return print_instead(r, e);
+    return listen_to_events(r, e) && deliver(r, e);
+}
+
+static void run_free(struct run *r)
+{
+    show_report_close(r->report, r->opt.json ? stdout : NULL);
+    hub_free(&r->hub);
+    if (r->transcript)
+        fclose(r->transcript);
+    message_free(&r->message);
+    envelope_free(&r->env);
+    account_free(&r->account);
+    rc_free(&r->rc);
+    send_options_free(&r->opt);
+    settings_free(&r->settings[OF_ACCOUNT]);
+    settings_free(&r->settings[OF_RUN]);
+    strlist_free(&r->operands);
+    strlist_free(&r->warnings);
+}
+
+static int run(int argc, char *const *argv)
+{
+    struct run r = { .started = clock_now() };
+    struct err e = ERR_INIT;
+    int status = 0;
+    hub_init(&r.hub);
+    message_init(&r.message);
+    bool ok = read_command_line(&r, argc, argv, &e);
+    cmd_warn(&r.warnings);
+    if (ok && r.opt.help)
+        cmd_help(&command_send);
+    else if (ok && r.opt.version)
+        version_print();
+    else if (!ok || !send_message(&r, &e))
+        status = cmd_fail(&e);
+    run_free(&r);
+    return status;
+}
+
+const struct command command_send = {
+    .name = "send",
+    .synopsis = "[OPTION…] [--] RECIPIENT…  < MESSAGE",
+    .help = "Send the message on standard input",
+    .options = { account_options, send_option_table },
+    .run = run,
+};

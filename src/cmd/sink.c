@@ -1,0 +1,495 @@
+/* sink: a catch-all mail server for tests: listens, loops over its connections, stores what comes. */
+#include "cmd/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/ascii.h"
+#include "cmd/cmd.h"
+#include "conf/cmdline.h"
+#include "conf/settings.h"
+#include "net/dial.h"
+#include "net/loop.h"
+#include "show/show.h"
+#include "smtp/caps.h"
+
+enum { FAREWELL = 2 }; /* seconds */
+
+#define O(member) .at = offsetof(struct sink_options, member)
+#define FLAG .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off"
+#define ARGV .flags = OPTION_IN_ARGV
+#define MULTI .type = OPTION_LIST, .flags = OPTION_IN_ARGV | OPTION_MULTI
+
+static const struct option rows[] = {
+    { .name = "listen", .group = "Listening", MULTI, .arg = "ADDR:PORT", O(listen),
+      .help = "listen here, or on the /path of a unix socket (127.0.0.1:0; 0: any free port)" },
+    { .name = "listen_tls", .group = "Listening", MULTI, .arg = "ADDR:PORT", O(listen_tls),
+      .help = "the same with TLS from the start" },
+    { .name = "lmtp", .group = "Listening", FLAG, O(lmtp), .help = "speak LMTP" },
+    { .name = "once", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX, O(once),
+      .help = "end after so many messages; with a script, connections" },
+
+    { .name = "maildir", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "DIR", O(maildir), .help = "store in this Maildir" },
+    { .name = "mbox", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "FILE", O(mbox), .help = "append to this mbox file" },
+    { .name = "print", .group = "Storing", FLAG, O(print), .help = "write messages to standard output" },
+    { .name = "discard", .group = "Storing", FLAG, O(discard), .help = "forget messages (the default)" },
+
+    { .name = "auth", .group = "Protocol", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_SECRET,
+      .arg = "USER:PASS|any", O(auth), .help = "offer AUTH and accept this user, or anybody" },
+    { .name = "auth_required", .group = "Protocol", FLAG, O(auth_required), .help = "refuse MAIL before AUTH" },
+    { .name = "extensions", .group = "Protocol", MULTI, .arg = "LIST", O(extensions),
+      .help = "offer these EHLO keywords only; -WORD: all but this; none" },
+    { .name = "size", .group = "Protocol", .type = OPTION_NUMBER, ARGV, .arg = "OCTETS", .max = LONG_MAX, O(size),
+      .help = "largest message" },
+    { .name = "script", .group = "Protocol", .type = OPTION_FILE, ARGV, .arg = "FILE", O(script),
+      .help = "play the server's side of this dialogue" },
+
+    { .name = "tls_cert", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_cert),
+      .help = "certificate (one is made when there is none)" },
+    { .name = "tls_key", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_key), .help = "its private key" },
+
+    { .name = "quiet", .letter = 'q', .group = "Output", FLAG, O(quiet), .help = "no line for each message" },
+    { .name = "json", .group = "Output", FLAG, O(json), .help = "a JSON object instead of each line" },
+    { .name = "verbose", .letter = 'v', .group = "Output", FLAG, O(verbose), .help = "the dialogues on standard error" },
+    { .name = "help", .letter = 'h', .group = "Output", FLAG, O(help), .help = "this help" },
+};
+
+struct option_table sink_option_table(void)
+{
+    return (struct option_table){ rows, sizeof rows / sizeof *rows };
+}
+
+/* ---- signals: a pipe, so that none is lost between looking and sleeping ---- */
+
+static int signal_pipe[2];
+
+static void on_signal(int number)
+{
+    int before = errno;
+    ssize_t n = write(signal_pipe[1], &(char){ (char)number }, 1);
+
+    (void)n;
+    errno = before;
+}
+
+static bool catch_signals(struct err *e)
+{
+    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+    if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+        return err_sys(e, FAULT_SYSTEM, errno, "cannot make a pipe");
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    sigaction(SIGHUP, &sa, NULL);
+    return true;
+}
+
+/* ---- listening ---- */
+
+struct listener {
+    const char *spec; /* borrowed */
+    int fd, port;
+    bool tls;
+};
+
+struct run {
+    struct sink sink;
+    struct settings settings;
+    struct strlist operands, warnings;
+    struct show_text text;
+    struct show_json json;
+    struct listener *listeners; /* own */
+    size_t listeners_n;
+    struct client **clients;    /* own, SINK_CLIENTS_MAX */
+    size_t clients_n;
+    unsigned number;
+    usec no_accept_until;       /* the system has no descriptors left */
+    usec end_at;                /* after the last message of --once */
+};
+
+static bool say(const struct run *r)
+{
+    return !r->sink.opt.json;
+}
+
+static void tell_listener(struct run *r, const struct listener *l)
+{
+    const char *colon = strrchr(l->spec, ':');
+    char *address = l->spec[0] == '/' ? xstrdup(l->spec)
+                    : colon && colon > l->spec ? xstrndup(l->spec, (size_t)(colon - l->spec))
+                    : xstrdup("127.0.0.1");
+    const struct field fields[] = {
+        F_STR("address", address), l->port ? F_INT("port", l->port) : F_STR("port", NULL),
+        F_STR("tls", l->tls ? tls_server_fingerprint(r->sink.tls) : NULL), { .type = FIELD_END },
+    };
+
+    hub_emit(&r->sink.hub, 0, EV_LISTENING, fields);
+    hub_emit(&r->sink.news, 0, EV_LISTENING, fields);
+    if (say(r) && l->port)
+        printf("listening on %s:%d%s\n", address, l->port, l->tls ? " with TLS" : "");
+    else if (say(r))
+        printf("listening on %s%s\n", address, l->tls ? " with TLS" : "");
+    free(address);
+}
+
+static bool add_listeners(struct run *r, const struct strlist *specs, bool tls, struct err *e)
+{
+    for (size_t i = 0; i < specs->n; i++) {
+        struct listener l = { .spec = specs->v[i], .tls = tls };
+        l.fd = listen_on(l.spec, &l.port, e);
+        if (l.fd < 0)
+            return false;
+        r->listeners = xrealloc(r->listeners, (r->listeners_n + 1) * sizeof l);
+        r->listeners[r->listeners_n++] = l;
+    }
+    return true;
+}
+
+static bool start_listening(struct run *r, struct err *e)
+{
+    struct sink_options *o = &r->sink.opt;
+
+    if (o->listen.n == 0 && o->listen_tls.n == 0)
+        strlist_add(&o->listen, "127.0.0.1:0");
+    if (!add_listeners(r, &o->listen, false, e) || !add_listeners(r, &o->listen_tls, true, e))
+        return false;
+    for (size_t i = 0; i < r->listeners_n; i++)
+        tell_listener(r, &r->listeners[i]);
+    if (say(r) && r->sink.tls)
+        printf("tls_fingerprint %s\n", tls_server_fingerprint(r->sink.tls));
+    fflush(stdout);
+    return true;
+}
+
+static void stop_listening(struct run *r)
+{
+    for (size_t i = 0; i < r->listeners_n; i++) {
+        close(r->listeners[i].fd);
+        if (r->listeners[i].spec[0] == '/')
+            unlink(r->listeners[i].spec);
+    }
+    free(r->listeners);
+}
+
+/* ---- what is offered ---- */
+
+static const enum cap offered[] = {
+    CAP_PIPELINING, CAP_SIZE, CAP_8BITMIME, CAP_SMTPUTF8, CAP_CHUNKING, CAP_DSN, CAP_ENHANCED, CAP_STARTTLS, CAP_AUTH,
+};
+static const enum cap possible[] = { CAP_BINARYMIME, CAP_REQUIRETLS, CAP_VRFY, CAP_HELP };
+
+static uint32_t cap_by_word(const char *word)
+{
+    for (size_t i = 0; i < sizeof offered / sizeof *offered; i++)
+        if (ascii_ieq(word, cap_word(offered[i])))
+            return offered[i];
+    for (size_t i = 0; i < sizeof possible / sizeof *possible; i++)
+        if (ascii_ieq(word, cap_word(possible[i])))
+            return possible[i];
+    return 0;
+}
+
+static bool choose_extensions(struct sink *s, struct err *e)
+{
+    const struct strlist *words = &s->opt.extensions;
+    bool all_but = words->n == 0 || words->v[0][0] == '-';
+
+    for (size_t i = 0; all_but && i < sizeof offered / sizeof *offered; i++)
+        s->extensions |= offered[i];
+    for (size_t i = 0; i < words->n; i++) {
+        const char *word = words->v[i];
+        bool minus = word[0] == '-';
+        uint32_t cap = cap_by_word(word + minus);
+        if (!cap && !ascii_ieq(word, "none"))
+            return err_set(e, FAULT_USAGE, "'%s' is not an EHLO keyword that the sink knows", word + minus) ||
+                   err_hint(e, "write keywords as EHLO does: PIPELINING,SIZE; -CHUNKING for all but that; none");
+        if (minus)
+            s->extensions &= ~cap;
+        else
+            s->extensions |= cap;
+    }
+    return true;
+}
+
+/* A certificate costs a little time to make: only where TLS can come up. */
+static bool prepare_tls(struct sink *s, struct err *e)
+{
+    const struct sink_options *o = &s->opt;
+    bool asked = o->listen_tls.n > 0 || o->tls_cert || (s->script && script_wants_tls(s->script));
+    struct strlist names = STRLIST_INIT;
+    struct tls_server_params p = { .cert_file = o->tls_cert, .key_file = o->tls_key, .names = &names };
+    struct err why = ERR_INIT;
+
+    if (!asked && (s->script || !(s->extensions & CAP_STARTTLS)))
+        return true;
+    strlist_add(&names, "localhost");
+    strlist_add(&names, "127.0.0.1");
+    strlist_add(&names, "::1");
+    if (!ascii_ieq(s->name, "localhost"))
+        strlist_add(&names, s->name);
+    s->tls = tls_server_new(&p, &why);
+    strlist_free(&names);
+    if (s->tls)
+        return true;
+    if (asked) {
+        err_move(e, &why);
+        return false;
+    }
+    err_clear(&why); /* built without TLS: STARTTLS is not offered */
+    return true;
+}
+
+static bool check_options(const struct sink_options *o, struct err *e)
+{
+    if (!!o->maildir + !!o->mbox + o->print + o->discard > 1)
+        return err_set(e, FAULT_USAGE, "only one of --maildir, --mbox, --print and --discard can be used");
+    if (!o->tls_cert != !o->tls_key)
+        return err_set(e, FAULT_USAGE, "--tls-cert and --tls-key belong together");
+    if (o->auth && !strchr(o->auth, ':') && !ascii_ieq(o->auth, "any"))
+        return err_set(e, FAULT_USAGE, "--auth wants USER:PASS or 'any'");
+    if (o->auth_required && !o->auth)
+        return err_set(e, FAULT_USAGE, "--auth-required needs --auth");
+    return true;
+}
+
+/* ---- connections ---- */
+
+void sink_counts(struct sink *s)
+{
+    s->done++;
+}
+
+bool sink_has_enough(const struct sink *s)
+{
+    return s->opt.once > 0 && s->done >= s->opt.once;
+}
+
+/* Who delivered the last message may still say QUIT. */
+static bool goes_on(struct run *r)
+{
+    if (!sink_has_enough(&r->sink))
+        return true;
+    if (r->end_at == USEC_NEVER)
+        r->end_at = clock_deadline(FAREWELL * USEC_PER_SEC);
+    return !r->sink.script && r->clients_n > 0 && clock_now() < r->end_at;
+}
+
+static void close_client(struct client *c)
+{
+    emit(&c->sink->hub, c->number, EV_CLOSED, F_STR("reason", NULL));
+    c->free(c);
+    stream_free(c->stream);
+    free(c);
+}
+
+static bool due(const struct client *c, const struct pollset *ps, usec now)
+{
+    bool ready = c->deadline <= now || stream_buffered(c->stream);
+
+    for (size_t i = c->first; i < c->after && !ready; i++)
+        ready = ps->v[i].revents != 0;
+    return ready;
+}
+
+static void accept_client(struct run *r, const struct listener *l)
+{
+    struct err e = ERR_INIT;
+    struct stream *stream = listen_accept(l->fd, &e);
+    struct client *c;
+
+    if (err_is_set(&e)) { /* out of descriptors: the backlog keeps them */
+        r->no_accept_until = clock_now() + USEC_PER_SEC / 10;
+        err_clear(&e);
+    }
+    if (!stream)
+        return;
+    c = r->sink.script ? script_client_new(&r->sink) : sink_client_new(&r->sink);
+    c->stream = stream;
+    c->number = ++r->number;
+    c->implicit_tls = l->tls;
+    emit(&r->sink.hub, c->number, EV_CONNECTED, F_STR("host", "client"),
+         F_STR("address", stream_peer(stream)), F_INT("port", l->port));
+    if (c->step(c))
+        close_client(c);
+    else
+        r->clients[r->clients_n++] = c;
+}
+
+/* Registers what everybody waits for. Returns where the listeners' descriptors begin: n, when none is listened to now. */
+static size_t gather(struct run *r, struct pollset *ps)
+{
+    size_t listeners;
+
+    pollset_reset(ps);
+    pollset_add(ps, signal_pipe[0], POLLIN);
+    for (size_t i = 0; i < r->clients_n; i++) {
+        struct client *c = r->clients[i];
+        c->first = ps->n;
+        stream_waits(c->stream, c->reading || c->handshaking, c->writing, ps);
+        c->after = ps->n;
+        pollset_until(ps, c->deadline);
+    }
+    pollset_until(ps, r->end_at);
+    listeners = ps->n;
+    if (clock_now() < r->no_accept_until)
+        pollset_until(ps, r->no_accept_until);
+    else if (r->clients_n < SINK_CLIENTS_MAX && !sink_has_enough(&r->sink))
+        for (size_t i = 0; i < r->listeners_n; i++)
+            pollset_add(ps, r->listeners[i].fd, POLLIN);
+    return listeners;
+}
+
+static void serve(struct run *r)
+{
+    struct pollset ps = POLLSET_INIT;
+
+    while (goes_on(r)) {
+        size_t listeners = gather(r, &ps), kept = 0;
+        usec now;
+
+        if (!pollset_wait(&ps))
+            continue;
+        if (ps.v[0].revents)
+            break;
+        now = clock_now();
+        for (size_t i = 0; i < r->clients_n; i++) {
+            struct client *c = r->clients[i];
+            if (due(c, &ps, now) && c->step(c))
+                close_client(c);
+            else
+                r->clients[kept++] = c;
+        }
+        r->clients_n = kept;
+        for (size_t i = listeners; i < ps.n && r->clients_n < SINK_CLIENTS_MAX && !sink_has_enough(&r->sink); i++)
+            if (ps.v[i].revents)
+                accept_client(r, &r->listeners[i - listeners]);
+    }
+    for (size_t i = 0; i < r->clients_n; i++) {
+        if (r->clients[i]->end)
+            r->clients[i]->end(r->clients[i]);
+        close_client(r->clients[i]);
+    }
+    pollset_free(&ps);
+}
+
+/* ---- the command ---- */
+
+static void on_received(void *ctx, const struct event *ev)
+{
+    struct buf line = BUF_INIT;
+
+    (void)ctx;
+    event_format(ev, "received {octets} octets from <{from}> for {recipients}[[ stored in {stored}]]\n", &line);
+    fwrite(line.data, 1, line.len, stdout);
+    fflush(stdout);
+    buf_free(&line);
+}
+
+static void listen_to_events(struct run *r)
+{
+    struct sink *s = &r->sink;
+
+    if (s->opt.verbose) {
+        r->text = (struct show_text){ .out = stderr, .several = true };
+        show_text_open(&r->text, &s->hub);
+    }
+    if (s->opt.json) {
+        r->json.out = stdout;
+        show_json_open(&r->json, &s->news);
+    } else if (!s->opt.quiet) {
+        hub_listen(&s->news, EV_MASK(EV_RECEIVED), on_received, NULL);
+    }
+}
+
+static char *host_name(void)
+{
+    char name[256] = "";
+
+    if (gethostname(name, sizeof name - 1) < 0 || !*name || !ascii_line_safe(name, strlen(name)))
+        return xstrdup("localhost");
+    return xstrdup(name);
+}
+
+static bool read_command_line(struct run *r, int argc, char *const *argv, struct err *e)
+{
+    settings_init(&r->settings, sink_option_table());
+    if (!cmdline_parse(argc - 1, argv + 1, &r->settings, 1, &r->operands, &r->warnings, e))
+        return false;
+    if (r->operands.n > 0)
+        return err_set(e, FAULT_USAGE, "'%s' is not an option", r->operands.v[0]) || err_hint(e, "see 'envoi sink --help'");
+    return settings_bind(&r->settings, false, &r->sink.opt, e);
+}
+
+static bool sink(struct run *r, struct err *e)
+{
+    struct sink *s = &r->sink;
+
+    if (!check_options(&s->opt, e) || !choose_extensions(s, e))
+        return false;
+    if (s->opt.script && !(s->script = script_load(s->opt.script, e)))
+        return false;
+    s->name = host_name();
+    if (!prepare_tls(s, e) || !(s->store = store_open(&s->opt, e)) || !catch_signals(e))
+        return false;
+    listen_to_events(r);
+    s->block = xmalloc(SINK_BLOCK);
+    r->clients = xcalloc(SINK_CLIENTS_MAX, sizeof(struct client *));
+    if (!start_listening(r, e))
+        return false;
+    serve(r);
+    return true;
+}
+
+static void run_free(struct run *r)
+{
+    struct sink *s = &r->sink;
+
+    stop_listening(r);
+    store_close(s->store);
+    script_free(s->script);
+    tls_server_free(s->tls);
+    hub_free(&s->hub);
+    hub_free(&s->news);
+    free(s->block);
+    free(s->name);
+    free(r->clients);
+    settings_unbind(sink_option_table(), &s->opt);
+    settings_free(&r->settings);
+    strlist_free(&r->operands);
+    strlist_free(&r->warnings);
+}
+
+static int run(int argc, char *const *argv)
+{
+    struct run r = { .end_at = USEC_NEVER };
+    struct err e = ERR_INIT;
+    int status = 0;
+    bool ok;
+
+    hub_init(&r.sink.hub);
+    hub_init(&r.sink.news);
+    ok = read_command_line(&r, argc, argv, &e);
+    cmd_warn(&r.warnings);
+    if (ok && r.sink.opt.help)
+        cmd_help(&command_sink);
+    else if (!ok || !sink(&r, &e))
+        status = cmd_fail(&e);
+    else
+        status = r.sink.mismatch;
+    run_free(&r);
+    return status;
+}
+
+const struct command command_sink = {
+    .name = "sink",
+    .synopsis = "[OPTION…]",
+    .help = "Receive mail for tests, from any client, and store it",
+    .options = { sink_option_table },
+    .run = run,
+};
