@@ -1,0 +1,29 @@
+"""Every option of every table is in the manual."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ENVOI = pathlib.Path(os.environ.get("ENVOI", "./envoi")).resolve()
+DOC = pathlib.Path(__file__).resolve().parents[2] / "doc"
+ROWS = [row.split("\t") for row in subprocess.run([ENVOI, "completions", "list"], check=True, capture_output=True, text=True).stdout.splitlines()]
+
+
+def manual():
+    """All of the pages in one string; mdoc's `Fl Fl name` and `Cm name` as they are read."""
+    text = "\n".join((DOC / page).read_text() for page in ("envoi.1", "envoi-config.5") if (DOC / page).exists())
+    text = text.replace("\\-", "-").replace("\\&", "")
+    return re.sub(r"\bFl (?:Fl |-)", "Fl --", text)
+
+
+TEXT = manual()
+
+
+@pytest.mark.parametrize("where, name, letter", ROWS, ids=lambda v: v)
+def test_documented(where, name, letter):
+    words = [name]
+    if name.startswith("--") and ["file", name[2:].replace("-", "_"), "-"] in ROWS:
+        words.append(name[2:].replace("-", "_"))  # a command of the file is described there, once
+    assert any(re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(word), TEXT) for word in words), f"{name} ({where})"
