@@ -15,11 +15,7 @@
 #include "conf/cmdline.h"
 #include "mail/address.h"
 #include "mail/prepare.h"
-#include "net/tls.h"
-#include "send/deliver.h"
-#include "send/credentials.h"
-#include "send/report.h"
-#include "send/route.h"
+#include "send/submit.h"
 #include "show/show.h"
 
 struct run {
@@ -231,79 +227,15 @@ static bool listen_to_events(struct run *r, struct err *e)
     return true;
 }
 
-/* ---- delivery ---- */
-
-static bool check_before_connecting(const struct route *route, struct credentials *credentials, const struct account *a, struct err *e)
-{
-    struct tls_params tls = deliver_tls_params(a, &route->v[0]);
-    const struct buf *secret;
-    if (route->v[0].tls != SESSION_TLS_OFF && !tls_params_check(&tls, e))
-        return false;
-    return !credentials_needed(a) || credentials_secret(credentials, &secret, e);
-}
-
-/* One connection. */
-static void deliver_over(struct run *r, const struct hop *hop, struct credentials *credentials, unsigned connection,
-                         struct report_params *report, struct err *e)
-{
-    const struct deliver_params params = {
-        .account = &r->account,
-        .hop = hop,
-        .env = &r->env,
-        .message = &r->message,
-        .credentials = credentials,
-        .hub = &r->hub,
-        .connection = connection,
-        .deadline = clock_deadline(r->account.deadline),
-    };
-    struct deliver *d = deliver_new(&params);
-    struct task *task = deliver_task(d);
-    if (!loop_run(&task, 1, &stopped)) {
-        struct err interrupted = ERR_INIT;
-        err_set(&interrupted, FAULT_TEMPORARY, "interrupted by signal %d", stopped);
-        deliver_abort(d, &interrupted);
-    }
-    deliver_result(d, e);
-    report->octets = deliver_octets(d);
-    if (!report->queue_id)
-        report->queue_id = xstrdup(deliver_queue_id(d));
-    deliver_free(d);
-}
-
-/* A server may end a connection after a transaction or two (421, MAILMAX): who is left is served over the next one. */
-static void deliver_all(struct run *r, const struct hop *hop, struct credentials *credentials, struct report_params *report, struct err *e)
-{
-    struct err connection = ERR_INIT;
-    size_t before, left = envelope_count(&r->env, RCPT_PENDING);
-    unsigned number = 0;
-    do {
-        before = left;
-        deliver_over(r, hop, credentials, ++number, report, &connection);
-        left = envelope_count(&r->env, RCPT_PENDING);
-    } while (!err_is_set(&connection) && left > 0 && left < before && message_can_rewind(&r->message));
-    report_verdict(&r->env, &connection, e);
-    err_clear(&connection);
-    report_emit(report, e);
-}
+/* ---- the run ---- */
 
 static bool deliver(struct run *r, struct err *e)
 {
-    struct route route = ROUTE_INIT;
-    struct credentials credentials;
-    struct report_params report = {
-        .account = &r->account, .env = &r->env, .message = &r->message, .started = r->started, .hub = &r->hub,
+    const struct submit_params params = {
+        .account = &r->account, .env = &r->env, .message = &r->message, .hub = &r->hub, .started = r->started, .stop = &stopped,
     };
-    credentials_init(&credentials, &r->account, &r->hub);
-    if (route_find(&route, &r->account, e) && check_before_connecting(&route, &credentials, &r->account, e)) {
-        catch_signals();
-        deliver_all(r, &route.v[0], &credentials, &report, e);
-    } else {
-        report_emit(&report, e);
-    }
-    free(report.queue_id);
-    credentials_free(&credentials);
-    route_free(&route);
-    return !err_is_set(e);
+    catch_signals();
+    return submit(&params, e);
 }
 
 /* `--dry-run`: what would be said, as the dialogue's notes, and the message as it would go out. */
