@@ -77,15 +77,20 @@ static enum io tls_flush(struct stream *s, struct err *e)
 static enum io tls_read(struct stream *s, void *p, size_t size, size_t *n, struct err *e)
 {
     struct tls *t = s->tls;
-    if (t->out.len > 0 && tls_flush(s, e) == IO_ERROR)
-        return IO_ERROR;
+    struct err broken = ERR_INIT; /* for writing; what came before it broke can still be read */
+    tls_flush(s, &broken);
     ssize_t got = t->api->gnutls_record_recv(t->session, p, size);
     if (t->out.len > 0) /* an answer to a key update */
         tls_flush(s, &t->why);
     if (got > 0) {
         t->answered = true;
         *n = (size_t)got;
+        err_clear(&broken);
         return IO_DONE;
+    }
+    if (err_is_set(&broken)) {
+        err_move(e, &broken);
+        return IO_ERROR;
     }
     if (got == 0 || t->ended)
         return IO_EOF;

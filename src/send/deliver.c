@@ -37,6 +37,7 @@ struct deliver {
     struct sasl *sasl;
     const char *mechanism;
     struct strlist tried;
+    struct err auth_err;    /* ours, in the exchange: a server that cannot prove itself gets no other mechanism to try */
     const char *binding_type;
     struct buf binding;
     size_t *slice;          /* own: the recipients of the present job */
@@ -74,6 +75,7 @@ static void step_starts(struct deliver *d, usec timeout)
 static bool finish(struct deliver *d)
 {
     phase(d, STAGE_NONE);
+    err_move(&d->err, &d->auth_err);
     if (d->session)
         err_copy(&d->err, session_error(d->session));
     if (d->stream) {
@@ -179,6 +181,11 @@ static void auth_choose(struct deliver *d)
     struct err e = ERR_INIT;
     const struct reply *refusal = session_auth_reply(d->session);
     struct sasl_params p = sasl_params(d);
+    if (err_is_set(&d->auth_err)) {
+        err_copy(&e, &d->auth_err);
+        session_auth_give_up(d->session, &e);
+        return;
+    }
     if (refusal) {
         emit(d->p.hub, d->p.connection, EV_AUTH, F_STR("mechanism", d->mechanism), F_STR("user", p.user), F_BOOL("ok", false));
         if (!sasl_try_next(refusal)) {
@@ -219,8 +226,8 @@ static void auth_answer(struct deliver *d)
     if (sasl_step(d->sasl, session_auth_challenge(d->session), &response, &e)) {
         session_auth_respond(d->session, &response);
     } else {
-        emit(d->p.hub, d->p.connection, EV_WARNING, F_STR("text", e.text));
-        err_clear(&e);
+        err_stage(&e, STAGE_AUTH);
+        err_move(&d->auth_err, &e);
         session_auth_cancel(d->session);
     }
     buf_free(&response);
@@ -351,6 +358,14 @@ static bool serve_input(struct deliver *d)
     return true;
 }
 
+/* The reason may be waiting to be read: "421 …" and the end. */
+static void write_failed(struct deliver *d, struct err *e)
+{
+    while (session_next(d->session) != WANT_CLOSE && !serve_input(d))
+        ;
+    session_fail(d->session, e);
+}
+
 static bool serve_flush(struct deliver *d)
 {
     struct err e = ERR_INIT;
@@ -361,7 +376,7 @@ static bool serve_flush(struct deliver *d)
         d->writing = true;
         return true;
     case IO_ERROR:
-        session_fail(d->session, &e);
+        write_failed(d, &e);
         return false;
     case IO_DONE:
     case IO_EOF:
@@ -386,11 +401,7 @@ static bool serve_write(struct deliver *d)
         return serve_input(d);
     case IO_EOF:
     case IO_ERROR:
-        /* The reason for closing may be waiting to be read. */
-        while (!serve_input(d) && session_next(d->session) != WANT_CLOSE)
-            ;
-        session_fail(d->session, &e);
-        err_clear(&e);
+        write_failed(d, &e);
         return false;
     }
     return true;
@@ -684,5 +695,6 @@ void deliver_free(struct deliver *d)
     free(d->slice);
     free(d->queue_id);
     err_clear(&d->err);
+    err_clear(&d->auth_err);
     free(d);
 }
