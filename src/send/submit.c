@@ -72,6 +72,18 @@ static void deliver_all(struct submission *s, struct err *e)
     err_clear(&connection);
 }
 
+/* A server may echo what it was sent. The events were cut by the hub; the error leaves by another way. */
+static void mask(const struct hub *h, char **text)
+{
+    struct buf b = BUF_INIT;
+    if (!*text)
+        return;
+    buf_adds(&b, *text);
+    hub_mask(h, &b);
+    free(*text);
+    *text = buf_steal(&b);
+}
+
 bool submit(const struct submit_params *p, struct err *e)
 {
     struct submission s = {
@@ -83,6 +95,9 @@ bool submit(const struct submit_params *p, struct err *e)
     if (route_find(&s.route, p->account, e) && check_before_connecting(&s, e))
         deliver_all(&s, e);
     report_emit(&s.report, e);
+    mask(p->hub, &e->text);
+    mask(p->hub, &e->server);
+    mask(p->hub, &e->hint);
     free(s.report.queue_id);
     credentials_free(&s.credentials);
     route_free(&s.route);
