@@ -81,7 +81,7 @@ static bool check_operands(const struct run *r, struct err *e)
 static bool choose_account(struct run *r, struct err *e)
 {
     const struct settings *said = &r->settings[OF_ACCOUNT];
-    const struct rc_params params = { .user_file = r->opt.file, .no_files = settings_text(said, "host") != NULL };
+    const struct rc_params params = { .user_file = r->opt.file, .no_files = settings_text(said, "host") || settings_text(said, "socket") };
     if (!rc_load(&r->rc, &params, e))
         return false;
     const struct rc_account *chosen = NULL;

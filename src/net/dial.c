@@ -389,6 +389,7 @@ static const struct {
     { EHOSTUNREACH, "a router says that the host cannot be reached, or that the port is not allowed" },
     { EACCES, "a firewall on the way, or of this machine, forbids it" },
     { EPERM, "a firewall of this machine forbids it" },
+    { ECONNRESET, "the server, or a firewall on the way, cut the connection at once; this address may be banned there" },
     { ENOENT, "there is no such socket; is 'socket' right, and does the server run?" },
     { EADDRNOTAVAIL, "the machine has no address for it; is IPv6 switched off, or 'source_ip' wrong?" },
 };

@@ -104,6 +104,8 @@ static bool starttls_reply(struct session *s, const struct command *c, const str
         emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server refused STARTTLS; the mail goes out in clear"));
     } else {
         session_refused(s, r, FAULT_UNAVAILABLE, "the server refused STARTTLS, and TLS is required");
+        err_hint(&s->err, reply_temporary(r) ? "nothing was sent; the server may be able to later, or try TLS from the start (port 465)"
+                                             : "nothing was sent; try TLS from the start (port 465), or port 587");
         session_leave(s);
     }
     return true;
