@@ -1,0 +1,90 @@
+"""Fixtures: certificates, the real servers, and envoi itself (the binary that $ENVOI names)."""
+
+import os
+import pathlib
+import tempfile
+
+import pytest
+
+import certs as certificates
+import servers as real
+
+
+@pytest.fixture(scope="session")
+def run_dir():
+    """Makes folders that daemons may enter under whatever user they run. All are removed at the end."""
+    made = []
+
+    def make(name):
+        path = pathlib.Path(tempfile.mkdtemp(prefix=f"envoi-{name}-"))
+        path.chmod(0o755)
+        made.append(path)
+        return path
+
+    yield make
+    for path in made:
+        real.remove(path)
+
+
+@pytest.fixture(scope="session")
+def certs(run_dir):
+    return certificates.Certs(run_dir("certs"))
+
+
+def running(start, *args):
+    """Starts a server for the session; a machine that cannot run it skips the tests with the reason."""
+    try:
+        server = start(*args)
+    except real.NotHere as why:
+        pytest.skip(f"{start.__name__}: {why}")
+    yield server
+    for one in server if isinstance(server, tuple) else (server,):
+        real.stop(one)
+
+
+@pytest.fixture(scope="session")
+def aiosmtpd(run_dir, certs):
+    yield from running(real.aiosmtpd, run_dir("aiosmtpd"), certs)
+
+
+@pytest.fixture(scope="session")
+def opensmtpd(run_dir, certs):
+    yield from running(real.opensmtpd, run_dir("opensmtpd"), certs)
+
+
+@pytest.fixture(scope="session")
+def dovecot(run_dir, certs, aiosmtpd):
+    yield from running(real.dovecot, run_dir("dovecot"), certs, aiosmtpd.plain, aiosmtpd.maildir)
+
+
+@pytest.fixture(scope="session")
+def dovecot_submission(dovecot):
+    return dovecot[0]
+
+
+@pytest.fixture(scope="session")
+def dovecot_lmtp(dovecot):
+    return dovecot[1]
+
+
+@pytest.fixture(scope="session")
+def postfix(run_dir, certs, dovecot_submission):
+    yield from running(real.postfix, run_dir("postfix"), certs, dovecot_submission.extra["auth_socket"],
+                       real.MECHANISMS + real.OAUTH_MECHANISMS)
+
+
+@pytest.fixture
+def smtp_sink(run_dir, certs):
+    """Starts Postfix's smtp-sink with the options given."""
+    started = []
+
+    def start(*options):
+        try:
+            started.append(real.smtp_sink(run_dir("smtp-sink"), certs, *options))
+        except real.NotHere as why:
+            pytest.skip(f"smtp-sink: {why}")
+        return started[-1]
+
+    yield start
+    for server in started:
+        real.stop(server)
