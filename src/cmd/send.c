@@ -162,6 +162,7 @@ static bool fill_envelope(struct run *r, struct err *e)
         return err_hint(e, r->opt.read_recipients ? "the message has no address in To, Cc or Bcc"
                                                   : "name one, or say -t to take them from the message's To, Cc and Bcc");
     }
+    r->env.dsn_envid = xstrdup(r->opt.dsn_envid);
     return account_dsn(&r->account, &r->env.dsn_notify, &r->env.dsn_return, e);
 }
 

@@ -7,10 +7,28 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
+#include "base/codec.h"
 #include "conf/subst.h"
 
 enum { PORT_SMTP = 25, PORT_LMTP = 24, PORT_SUBMISSIONS = 465, PORT_SUBMISSION = 587, PORT_HTTP_PROXY = 8080 };
+enum { ENVID_MAX = 100 };
 enum { PROXY_TYPE_SOCKS5 = 1, PROXY_TYPE_HTTP = 2 };
+
+/* RFC 3461 4.4: printable ASCII, and not long. */
+static bool check_envid(const char *envid, struct err *e)
+{
+    struct buf xtext = BUF_INIT;
+    bool printable = true;
+    for (const char *p = envid; *p; p++)
+        printable &= *p >= ' ' && *p < 0x7f;
+    xtext_encode(&xtext, envid, strlen(envid));
+    bool fits = xtext.len <= ENVID_MAX;
+    buf_free(&xtext);
+    if (printable && fits)
+        return true;
+    err_set(e, FAULT_USAGE, printable ? "the envelope identifier is too long" : "the envelope identifier is not printable ASCII");
+    return err_hint(e, "it has at most %d characters; '+', '=' and blanks count as three", ENVID_MAX);
+}
 
 /* Every send option that was said is a switch or bound by its row, but -v and -d. */
 bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account, struct err *e)
@@ -20,6 +38,8 @@ bool send_options_bind(struct send_options *so, const struct settings *send, con
         return false;
     const char *verbose = settings_text(send, "verbose"), *debug = settings_text(send, "debug");
     so->verbose = debug && option_switch(debug) == 1 ? 2 : verbose && option_switch(verbose) == 1;
+    if (so->dsn_envid && !check_envid(so->dsn_envid, e))
+        return false;
     if (so->account_name && account && settings_text(account, "host")) {
         err_set(e, FAULT_USAGE, "--account and --host do not go together");
         return err_hint(e, "--host uses no file; leave it out to use the host of account '%s'", so->account_name);

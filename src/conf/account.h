@@ -79,6 +79,7 @@ struct send_options {
     bool read_recipients;      /* -t */
     bool read_envelope_from;
     char *from;                /* -f; "" is the null sender */
+    char *dsn_envid;           /* -V; at most 100 octets as xtext */
     bool dry_run, pretend;
     bool json;
     int verbose;               /* -v 1, -d 2 */
@@ -90,7 +91,8 @@ struct send_options {
 };
 struct option_table send_option_table(void);
 
-/* settings_bind for the rows of send_option_table(), and what goes with them: -d beats -v, -a does not go with --host. */
+/* settings_bind for the rows of send_option_table(), and what goes with them: -d beats -v, -a does not go with --host, an envelope
+ * identifier is what RFC 3461 allows. */
 bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account, struct err *e);
 void send_options_free(struct send_options *so);
 

@@ -162,6 +162,8 @@ static const struct option send_rows[] = {
       S(read_recipients), .help = "recipients from To, Cc and Bcc, too" },
     { .name = "read_envelope_from", .group = "Envelope", .type = OPTION_FLAG, .flags = ARGV, .def = "off",
       S(read_envelope_from), .help = "envelope sender from the From header" },
+    { .name = "dsn_envid", .letter = 'V', .group = "Envelope", .type = OPTION_TEXT, .flags = ARGV | WIRE, .arg = "ID",
+      S(dsn_envid), .help = "identifier that reports about this message shall name" },
 
     { .name = "dry_run", .group = "Mode", .type = OPTION_FLAG, .flags = ARGV, .def = "off", S(dry_run),
       .help = "print envelope and message, send nothing" },

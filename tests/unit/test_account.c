@@ -162,11 +162,40 @@ static void send_options(void **state)
     settings_free(&said);
 }
 
+static void envelope_identifier(void **state)
+{
+    (void)state;
+    static const struct { const char *id, *what; } cases[] = {
+        { "job-4711", NULL }, { "a b+c=d", NULL }, { "", NULL },
+        { "12345678901234567890123456789012345678901234567890123456789012345678901234567890"
+          "12345678901234567890", NULL },
+        { "12345678901234567890123456789012345678901234567890123456789012345678901234567890"
+          "123456789012345678901", "too long" },
+        { "++++++++++++++++++++++++++++++++++", "too long" },
+        { "K\303\266ln", "not printable" }, { "a\tb", "not printable" }, { "a\r\nRSET", "line break" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct settings s;
+        struct send_options so = { 0 };
+        struct err e = ERR_INIT;
+        settings_init(&s, send_option_table());
+        bool ok = settings_say(&s, option_by_letter(s.table, 'V'), cases[i].id, ORIGIN_COMMAND_LINE, NULL, &e) &&
+                  send_options_bind(&so, &s, NULL, &e);
+        if (ok != !cases[i].what || (!ok && !strstr(e.text, cases[i].what)))
+            fail_msg("%s: %s", cases[i].id, ok ? "no error" : e.text);
+        if (!ok)
+            assert_int_equal(e.fault, FAULT_USAGE);
+        err_clear(&e);
+        send_options_free(&so);
+        settings_free(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words),
-        cmocka_unit_test(send_options),
+        cmocka_unit_test(send_options), cmocka_unit_test(envelope_identifier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
