@@ -2,9 +2,10 @@
 #include "cmd/hint.h"
 
 #include <regex.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
+#include "base/reply.h"
 
 static bool matches(const char *pattern, const char *text)
 {
@@ -16,13 +17,27 @@ static bool matches(const char *pattern, const char *text)
     return found;
 }
 
+/* The code and status that stand again in front of each further line of a reply. */
+static size_t repeated_code(const char *line)
+{
+    int enhanced[3];
+    if (strspn(line, "0123456789") != 3 || (line[3] != '-' && line[3] != ' '))
+        return 0;
+    size_t n = 4 + reply_enhanced(line + 4, enhanced);
+    return n + (n > 4 && line[n] == ' ');
+}
+
 const struct reply_row *hint_for_reply(const char *reply)
 {
     struct buf text = BUF_INIT;
-    buf_adds(&text, reply);
-    for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] == '\n' || text.data[i] == '\r')
-            text.data[i] = ' ';
+    while (*reply) {
+        size_t n = strcspn(reply, "\r\n");
+        buf_addc(&text, ' ');
+        buf_add(&text, reply, n);
+        reply += n + strspn(reply + n, "\r\n");
+        reply += repeated_code(reply);
+    }
+    buf_trim(&text);
     const struct reply_row *row = reply_rows;
     while (row->id && !matches(row->pattern, text.data))
         row++;

@@ -44,6 +44,22 @@ static void unknown_reply_has_no_row(void **state)
     assert_null(hint_for_reply(""));
 }
 
+static void sentence_goes_on_in_the_next_line(void **state)
+{
+    (void)state;
+    static const struct { const char *reply, *id; } cases[] = {
+        { "534-5.7.14 Please log in through your\n534-5.7.14 web browser and then try again.\n534 5.7.14 more", "gmail-weblogin" },
+        { "530-5.7.0 Must issue a\r\n530 5.7.0 STARTTLS command first\r\n", "starttls-required" },
+        { "450-first\n450 Greylisted", "greylist" },
+        { "421 service\n", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct reply_row *row = hint_for_reply(cases[i].reply);
+        if (!row != !cases[i].id || (row && strcmp(row->id, cases[i].id) != 0))
+            fail_msg("%s: %s", cases[i].reply, row ? row->id : "nothing");
+    }
+}
+
 static void hint_is_added_once(void **state)
 {
     (void)state;
@@ -62,6 +78,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_find_their_rows),
         cmocka_unit_test(unknown_reply_has_no_row),
+        cmocka_unit_test(sentence_goes_on_in_the_next_line),
         cmocka_unit_test(hint_is_added_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
