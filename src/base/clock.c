@@ -1,7 +1,6 @@
 /* clock: monotonic time in microseconds and deadlines made of it. */
 #include "base/clock.h"
 
-#include <limits.h>
 #include <time.h>
 
 usec clock_now(void)
@@ -22,15 +21,4 @@ usec clock_deadline(usec timeout)
 usec usec_min(usec a, usec b)
 {
     return a < b ? a : b;
-}
-
-int clock_poll_ms(usec deadline)
-{
-    if (deadline == USEC_NEVER)
-        return -1;
-    usec left = deadline - clock_now();
-    if (left <= 0)
-        return 0;
-    usec ms = (left - 1) / 1000 + 1;
-    return ms < INT_MAX ? (int)ms : INT_MAX;
 }

@@ -17,7 +17,4 @@ usec clock_deadline(usec timeout);
 
 usec usec_min(usec a, usec b);
 
-/* For poll(2): milliseconds until the deadline, rounded up, 0 when past, -1 for never. */
-int clock_poll_ms(usec deadline);
-
 #endif

@@ -69,9 +69,3 @@ void tls_facts_free(struct tls_facts *f)
 {
     (void)f;
 }
-
-bool tls_library_version(char *out, size_t size)
-{
-    (void)out, (void)size;
-    return false;
-}

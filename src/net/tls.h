@@ -59,7 +59,4 @@ struct tls_server *tls_server_new(const struct tls_server_params *p, struct err 
 void tls_server_free(struct tls_server *s);
 const char *tls_server_fingerprint(const struct tls_server *s); /* SHA-256, hex with colons */
 
-/* Appends "GnuTLS 3.7.9" for --version. false: not there. */
-bool tls_library_version(char *out, size_t size);
-
 #endif

@@ -3,7 +3,6 @@
 #include "net/tls_session.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -316,14 +315,4 @@ bool stream_channel_binding(const struct stream *s, const char **type, struct bu
     buf_add(out, binding.data, binding.size);
     free(binding.data);
     return true;
-}
-
-bool tls_library_version(char *out, size_t size)
-{
-    struct err e = ERR_INIT;
-    const struct gnutls_api *api = gnutls_door(&e);
-    if (api)
-        snprintf(out, size, "GnuTLS %s", api->gnutls_check_version(NULL));
-    err_clear(&e);
-    return api != NULL;
 }

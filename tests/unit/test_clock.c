@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <limits.h>
 
 #include "base/clock.h"
 
@@ -21,19 +20,8 @@ static void deadlines(void **state)
     assert_true(usec_min(1, 2) == 1);
 }
 
-static void poll_ms(void **state)
-{
-    (void)state;
-    assert_int_equal(clock_poll_ms(USEC_NEVER), -1);
-    assert_int_equal(clock_poll_ms(0), 0);
-    assert_int_equal(clock_poll_ms(clock_now() - 1), 0);
-    int ms = clock_poll_ms(clock_now() + 2 * USEC_PER_SEC);
-    assert_in_range(ms, 1500, 2000);
-    assert_int_equal(clock_poll_ms(USEC_NEVER - 1), INT_MAX);
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(deadlines), cmocka_unit_test(poll_ms) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(deadlines) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
