@@ -111,7 +111,9 @@ static int act(const struct config_options *opt, const struct settings *said)
     struct rc rc = RC_INIT;
     struct err e = ERR_INIT;
     const struct rc_params params = {
-        .user_file = opt->file, .no_files = settings_text(said, "host") != NULL, .keep_going = opt->check || opt->accounts,
+        .user_file = opt->file,
+        .no_files = settings_text(said, "host") || settings_text(said, "socket"),
+        .keep_going = opt->check || opt->accounts,
     };
     int status = 0;
     if (rc_load(&rc, &params, &e)) {
