@@ -1,6 +1,7 @@
 /* envelope: the recipients and what became of each. */
 #include "mail/envelope.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ void envelope_free(struct envelope *env)
         reply_free(&env->rcpts[i].reply);
     }
     free(env->rcpts);
+    free(env->slots);
     free(env->sender);
     free(env->dsn_envid);
     *env = (struct envelope)ENVELOPE_INIT;
@@ -29,16 +31,43 @@ static bool same_address(const char *a, const char *b)
     return strncmp(a, b, domain ? (size_t)(domain - a) : strlen(a)) == 0;
 }
 
+/* FNV-1a without regard to case: addresses that are the same have the same hash. */
+static size_t hash(const char *s)
+{
+    uint64_t h = 14695981039346656037u;
+    for (; *s; s++)
+        h = (h ^ (unsigned char)ascii_upper(*s)) * 1099511628211u;
+    return (size_t)(h ^ h >> 32);
+}
+
+/* Where the address stands, or the free slot that is for it. A list of 100,000 must not take a look at each before. */
+static size_t *slot_for(const struct envelope *env, const char *address)
+{
+    size_t size = 2 * env->cap, at = hash(address) % size;
+    while (env->slots[at] && !same_address(env->rcpts[env->slots[at] - 1].address, address))
+        at = (at + 1) % size;
+    return &env->slots[at];
+}
+
+static void grow(struct envelope *env)
+{
+    env->cap = env->cap ? env->cap * 2 : 8;
+    env->rcpts = xrealloc(env->rcpts, env->cap * sizeof *env->rcpts);
+    free(env->slots);
+    env->slots = xcalloc(2 * env->cap, sizeof *env->slots);
+    for (size_t i = 0; i < env->n; i++)
+        *slot_for(env, env->rcpts[i].address) = i + 1;
+}
+
 void envelope_add(struct envelope *env, const char *address)
 {
-    for (size_t i = 0; i < env->n; i++)
-        if (same_address(env->rcpts[i].address, address))
-            return;
-    if (env->n == env->cap) {
-        env->cap = env->cap ? env->cap * 2 : 8;
-        env->rcpts = xrealloc(env->rcpts, env->cap * sizeof *env->rcpts);
-    }
+    if (env->n == env->cap)
+        grow(env);
+    size_t *slot = slot_for(env, address);
+    if (*slot)
+        return;
     env->rcpts[env->n++] = (struct rcpt){ .address = xstrdup(address), .reply = REPLY_INIT };
+    *slot = env->n;
 }
 
 size_t envelope_count(const struct envelope *env, enum rcpt_fate fate)

@@ -30,6 +30,7 @@ struct envelope {
     char *sender; /* own; "" is the null sender; NULL: not known yet */
     struct rcpt *rcpts; /* own */
     size_t n, cap;
+    size_t *slots; /* own: envelope_add's hash table, index + 1 of a recipient or 0; cap * 2 of them */
     unsigned dsn_notify; /* DSN_NOTIFY_ bits, 0: not asked */
     enum dsn_return dsn_return;
     char *dsn_envid; /* own or NULL */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "mail/envelope.h"
@@ -21,6 +22,23 @@ static void test_add(void **state)
     for (size_t i = 0; i < env.n; i++)
         assert_string_equal(env.rcpts[i].address, kept[i]);
     envelope_free(&env);
+    envelope_free(&env);
+}
+
+/* Takes minutes where each address is compared with all before it. */
+static void test_many(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    struct envelope env = ENVELOPE_INIT;
+    char address[64];
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < MANY; i++) {
+            snprintf(address, sizeof address, "user%d@example.%s", i, round ? "ORG" : "org");
+            envelope_add(&env, address);
+        }
+    assert_int_equal(env.n, MANY);
+    assert_string_equal(env.rcpts[MANY - 1].address, "user99999@example.org");
     envelope_free(&env);
 }
 
@@ -55,6 +73,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_add),
+        cmocka_unit_test(test_many),
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_words),
     };
