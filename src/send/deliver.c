@@ -133,10 +133,13 @@ struct tls_params deliver_tls_params(const struct account *a, const struct hop *
 
 /* ---- AUTH ---- */
 
-static bool peer_is_local(const struct stream *s)
+/* Behind a proxy the server may be anywhere, wherever the proxy is. */
+static bool server_is_local(const struct deliver *d)
 {
-    const char *peer = stream_peer(s);
-    return peer[0] == '/' || strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0;
+    const char *peer = stream_peer(d->stream);
+    if (d->p.hop->socket)
+        return true;
+    return d->p.account->proxy_type == PROXY_NONE && (strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0);
 }
 
 static struct sasl_params sasl_params(struct deliver *d)
@@ -148,7 +151,7 @@ static struct sasl_params sasl_params(struct deliver *d)
         .host = d->p.hop->host ? d->p.hop->host : "localhost",
         .port = d->p.hop->port,
         .tls = stream_is_tls(d->stream),
-        .clear_ok = peer_is_local(d->stream) || (a->auth_explicit && a->tls_explicit_off),
+        .clear_ok = server_is_local(d) || (a->auth_explicit && a->tls_explicit_off),
         .client_certificate = a->tls_cert_file != NULL,
         .offered = &session_caps(d->session)->auth,
         .secret = credentials_secret,
