@@ -81,25 +81,32 @@ static bool refuse_nul(const char *p, size_t n, int64_t offset, struct err *e)
     return err_hint(e, "send binary data as a base64 attachment");
 }
 
+/* One read, where raw is used up. It may leave nothing to go on with: a lone CR, held back. */
+static bool refill(struct intake *in, struct err *e)
+{
+    ssize_t got = read_some(in->fd, in->raw + 1, READ_SIZE);
+    if (got < 0)
+        return err_sys(e, FAULT_IO, errno, "cannot read the message");
+    if (!refuse_nul(in->raw + 1, (size_t)got, in->taken, e))
+        return false;
+    in->taken += got;
+    in->pos = in->cr_held ? 0 : 1;
+    in->len = 1 + (size_t)got;
+    in->eof = got == 0;
+    in->cr_held = !in->eof && in->raw[in->len - 1] == '\r';
+    if (in->cr_held)
+        in->len--;
+    if (in->pos == 0)
+        in->raw[0] = '\r';
+    return true;
+}
+
 /* Makes raw hold something to go on with, or sets eof. */
 static bool fill(struct intake *in, struct err *e)
 {
-    while (in->pos == in->len && !in->eof) {
-        ssize_t got = read_some(in->fd, in->raw + 1, READ_SIZE);
-        if (got < 0)
-            return err_sys(e, FAULT_IO, errno, "cannot read the message");
-        if (!refuse_nul(in->raw + 1, (size_t)got, in->taken, e))
+    while (in->pos == in->len && !in->eof)
+        if (!refill(in, e))
             return false;
-        in->taken += got;
-        in->pos = in->cr_held ? 0 : 1;
-        in->len = 1 + (size_t)got;
-        in->eof = got == 0;
-        in->cr_held = !in->eof && in->raw[in->len - 1] == '\r';
-        if (in->cr_held)
-            in->len--;
-        if (in->pos == 0)
-            in->raw[0] = '\r';
-    }
     return true;
 }
 
@@ -371,39 +378,63 @@ bool message_next(struct message *m, const char **p, size_t *n, struct err *e)
     return next_streamed(m, p, n, e);
 }
 
-bool message_spool(struct message *m, struct err *e)
+static bool spool_failed(struct intake *in)
+{
+    in->streamed = true;
+    if (in->spool >= 0)
+        close(in->spool);
+    in->spool = -1;
+    return false;
+}
+
+bool message_spool_step(struct message *m, struct err *e)
 {
     struct intake *in = m->in;
     if (m->complete)
         return true;
-    int fd = file_unlinked(e);
-    if (fd < 0)
+    if (in->spool < 0 && (in->spool = file_unlinked(e)) < 0)
         return false;
+    if (in->pos == in->len && !in->eof && !refill(in, e))
+        return spool_failed(in);
     const char *p;
     size_t n = 0;
-    int64_t size = 0;
-    bool good;
-    while ((good = next_streamed(m, &p, &n, e)) && n > 0) {
-        if (!file_write_all(fd, p, n)) {
-            good = err_sys(e, FAULT_IO, errno, "cannot spool the message");
+    while (in->pos < in->len || in->eof) {
+        if (!next_streamed(m, &p, &n, e))
+            return spool_failed(in);
+        m->complete = n == 0;
+        if (m->complete)
             break;
+        if (!file_write_all(in->spool, p, n)) {
+            err_sys(e, FAULT_IO, errno, "cannot spool the message");
+            return spool_failed(in);
         }
-        size += (int64_t)n;
+        in->spool_size += (int64_t)n;
     }
-    if (!good) {
-        in->streamed = true;
-        close(fd);
-        return false;
-    }
-    in->spool = fd;
-    in->spool_size = size;
-    m->complete = true;
     return true;
+}
+
+bool message_spool(struct message *m, struct err *e)
+{
+    while (!m->complete)
+        if (!message_spool_step(m, e))
+            return false;
+    return true;
+}
+
+int message_source_fd(const struct message *m)
+{
+    const struct intake *in = m->in;
+    return in->pos < in->len || m->complete || in->eof ? -1 : in->fd;
 }
 
 int message_wait_fd(const struct message *m)
 {
     const struct intake *in = m->in;
-    bool more = !in->started || in->head_pos < in->head.len || in->window_pos < in->window.len || in->pos < in->len;
-    return more || m->complete || in->eof ? -1 : in->fd;
+    bool more = !in->started || in->head_pos < in->head.len || in->window_pos < in->window.len;
+    return more ? -1 : message_source_fd(m);
+}
+
+bool message_pull(struct message *m, struct err *e)
+{
+    return message_wait_fd(m) < 0 || refill(m->in, e);
 }

@@ -60,7 +60,15 @@ bool message_next(struct message *m, const char **p, size_t *n, struct err *e);
  * After it the message is complete. To be called before anything past the window was consumed. */
 bool message_spool(struct message *m, struct err *e);
 
+/* A part of message_spool, with one read(2) at most: for who must not wait, until m->complete. Waits for the readiness of
+ * message_source_fd, where that is not -1. */
+bool message_spool_step(struct message *m, struct err *e);
+int message_source_fd(const struct message *m);
+
 /* The descriptor whose readiness message_next waits for next, -1 when it would not wait. */
 int message_wait_fd(const struct message *m);
+
+/* One read(2) from that descriptor. What it gave may be too little for message_next not to wait: message_wait_fd tells. */
+bool message_pull(struct message *m, struct err *e);
 
 #endif

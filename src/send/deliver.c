@@ -20,6 +20,7 @@ enum {
     SECONDS_PER_DAY = 24 * 60 * 60,
     RUN_SECONDS = 15 * 60,           /* `deadline auto`: so long for the dialogue … */
     SLOWEST_OCTETS_PER_SECOND = 16 << 10, /* … and a second more for so much of the message */
+    TURNS = 64,                      /* wants served before deadlines and signals are looked at again */
 };
 
 static const usec CONNECT_TIMEOUT = 60 * USEC_PER_SEC;
@@ -46,6 +47,7 @@ struct deliver {
     bool job_open;
     int source_fd;          /* what the next block waits for; -1: nothing */
     bool writing;           /* the stream is full */
+    bool turned;            /* there is more to do at once */
     usec step_deadline;
     unsigned step_id;
     usec run_deadline;      /* `deadline auto`: grows with the message */
@@ -259,6 +261,50 @@ static void serve_auth(struct deliver *d)
     }
 }
 
+/* ---- the wants ---- */
+
+/* Each server of a want returns true when the task has to wait. */
+
+static bool serve_input(struct deliver *d)
+{
+    char block[READ_BLOCK];
+    struct err e = ERR_INIT;
+    size_t n;
+    switch (stream_read(d->stream, block, sizeof block, &n, &e)) {
+    case IO_DONE:
+        session_input(d->session, block, n);
+        return false;
+    case IO_AGAIN:
+        return true;
+    case IO_EOF:
+        session_eof(d->session);
+        return false;
+    case IO_ERROR:
+        session_fail(d->session, &e);
+        return false;
+    }
+    return true;
+}
+
+static bool source_ready(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 0) != 0;
+}
+
+/* Has the source nothing yet? Its sender may take his time; the run's deadline holds. */
+static bool source_waits(struct deliver *d, int fd)
+{
+    bool waits = fd >= 0 && !source_ready(fd);
+    if (waits) {
+        d->source_fd = fd;
+        d->step_deadline = USEC_NEVER;
+    } else if (d->step_deadline == USEC_NEVER) {
+        d->step_deadline = 0; /* the peer's turn begins */
+    }
+    return waits;
+}
+
 /* ---- jobs ---- */
 
 /* RFC 5321 4.5.3.1.10: 452 means that this transaction is full, not that the recipient is refused. */
@@ -294,7 +340,18 @@ static void keep_queue_id(struct deliver *d)
     }
 }
 
-static void next_job(struct deliver *d)
+/* The message is needed more than once. */
+static bool spool(struct deliver *d)
+{
+    struct err e = ERR_INIT;
+    if (source_waits(d, message_source_fd(d->p.message)))
+        return serve_input(d);
+    if (!message_spool_step(d->p.message, &e))
+        session_fail(d->session, &e);
+    return false;
+}
+
+static bool next_job(struct deliver *d)
 {
     struct err e = ERR_INIT;
     struct envelope *env = d->p.env;
@@ -308,14 +365,15 @@ static void next_job(struct deliver *d)
     size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : SIZE_MAX;
     if (pending == 0 || (caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max)) {
         session_no_job(d->session);
-        return;
+        return false;
     }
     bool last = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0);
-    if ((!last && !message_spool(d->p.message, &e)) || !message_rewind(d->p.message)) {
-        if (!err_is_set(&e))
-            err_set(&e, FAULT_TEMPORARY, "the message cannot be read a second time for the recipients that are left");
+    if (!last && !d->p.message->complete)
+        return spool(d);
+    if (!message_rewind(d->p.message)) {
+        err_set(&e, FAULT_TEMPORARY, "the message cannot be read a second time for the recipients that are left");
         session_fail(d->session, &e);
-        return;
+        return false;
     }
     d->slice = xrealloc(d->slice, pending * sizeof *d->slice);
     d->job = (struct session_job){
@@ -334,31 +392,7 @@ static void next_job(struct deliver *d)
     d->octets = 0;
     d->job_open = true;
     session_job(d->session, &d->job);
-}
-
-/* ---- the wants ---- */
-
-/* Each server returns true when the task has to wait. */
-
-static bool serve_input(struct deliver *d)
-{
-    char block[READ_BLOCK];
-    struct err e = ERR_INIT;
-    size_t n;
-    switch (stream_read(d->stream, block, sizeof block, &n, &e)) {
-    case IO_DONE:
-        session_input(d->session, block, n);
-        return false;
-    case IO_AGAIN:
-        return true;
-    case IO_EOF:
-        session_eof(d->session);
-        return false;
-    case IO_ERROR:
-        session_fail(d->session, &e);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 /* The reason may be waiting to be read: "421 …" and the end. */
@@ -423,24 +457,17 @@ static void tell_progress(const struct deliver *d)
     emit(d->p.hub, d->p.connection, EV_PROGRESS, F_INT("octets", d->octets), F_INT_IF("total", total > 0, total));
 }
 
-static bool source_ready(int fd)
-{
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-    return poll(&p, 1, 0) != 0;
-}
-
 static bool serve_body(struct deliver *d)
 {
     struct err e = ERR_INIT;
     const char *block;
     size_t n;
     int fd = message_wait_fd(d->p.message);
-    if (fd >= 0 && !source_ready(fd)) {
-        d->source_fd = fd;
-        d->step_deadline = USEC_NEVER; /* the sender may take its time; the run's deadline holds */
+    if (source_waits(d, fd))
         return serve_input(d);
-    }
-    if (!message_next(d->p.message, &block, &n, &e)) {
+    if (fd >= 0 && message_pull(d->p.message, &e) && message_wait_fd(d->p.message) >= 0)
+        return false;
+    if (err_is_set(&e) || !message_next(d->p.message, &block, &n, &e)) {
         session_fail(d->session, &e);
         return false;
     }
@@ -489,7 +516,7 @@ static bool serve_starttls(struct deliver *d)
 
 static bool talk(struct deliver *d)
 {
-    for (;;) {
+    for (int turn = 0; turn < TURNS; turn++) {
         enum want want = session_next(d->session);
         if (session_step_id(d->session) != d->step_id || d->step_deadline == 0) {
             d->step_id = session_step_id(d->session);
@@ -514,7 +541,7 @@ static bool talk(struct deliver *d)
             serve_auth(d);
             break;
         case WANT_JOB:
-            next_job(d);
+            wait = next_job(d);
             break;
         case WANT_CLOSE:
             keep_queue_id(d);
@@ -524,6 +551,8 @@ static bool talk(struct deliver *d)
         if (wait)
             return false;
     }
+    d->turned = true;
+    return false;
 }
 
 /* ---- the task ---- */
@@ -592,7 +621,7 @@ static bool step(struct task *t)
 {
     struct deliver *d = (struct deliver *)t;
     struct err e = ERR_INIT;
-    d->writing = false;
+    d->writing = d->turned = false;
     d->source_fd = -1;
     if (overdue(d))
         return true;
@@ -626,7 +655,7 @@ static void waits(const struct task *t, struct pollset *ps)
         dial_waits(d->dial, ps);
         return;
     }
-    pollset_until(ps, d->step_deadline);
+    pollset_until(ps, d->turned ? 0 : d->step_deadline);
     stream_waits(d->stream, true, d->writing, ps);
     if (d->source_fd >= 0)
         pollset_add(ps, d->source_fd, POLLIN);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -309,6 +310,49 @@ static void test_wait_fd(void **state)
     free(text);
 }
 
+/* Neither a lone CR at the end of what has come nor the spool waits for what has not come yet. */
+static void test_pull(void **state)
+{
+    (void)state;
+    enum { N = (1 << 20) + 1000 };
+    char *text = xmalloc(N);
+    memset(text, 'x', N);
+    text[0] = '\n';
+    text[N - 1] = '\r';
+    for (int spooled = 0; spooled < 2; spooled++) {
+        struct err e = ERR_INIT;
+        struct message m;
+        const char *p;
+        size_t got = 1, total = 0;
+        int fds[2];
+        assert_int_equal(pipe(fds), 0);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(!file_write_all(fds[1], text, N));
+        message_init(&m);
+        assert_true(message_read(&m, fds[0], &e));
+        for (; !spooled && total < N; total += got)
+            assert_true(message_next(&m, &p, &got, &e));
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        while (poll(&(struct pollfd){ .fd = fds[0], .events = POLLIN }, 1, 0) > 0)
+            assert_true(spooled ? message_spool_step(&m, &e) : message_pull(&m, &e));
+        assert_int_equal(spooled ? message_source_fd(&m) : message_wait_fd(&m), fds[0]);
+        assert_true(file_write_all(fds[1], "\nend", 4));
+        close(fds[1]);
+        while (spooled && !m.complete)
+            assert_true(message_spool_step(&m, &e));
+        assert_int_equal(message_rewind(&m), spooled);
+        while (got) {
+            assert_true(message_next(&m, &p, &got, &e));
+            total += got;
+        }
+        assert_int_equal(total, N + 2 + 3 + 2);
+        close(fds[0]);
+        message_free(&m);
+    }
+    free(text);
+}
+
 static void expect_refusal(const char *text, size_t n, bool while_streaming, const char *words)
 {
     struct err e = ERR_INIT;
@@ -399,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),       cmocka_unit_test(test_facts),    cmocka_unit_test(test_window_edges),
         cmocka_unit_test(test_pipe),         cmocka_unit_test(test_spool),    cmocka_unit_test(test_wait_fd),
+        cmocka_unit_test(test_pull),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_property),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
