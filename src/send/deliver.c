@@ -367,6 +367,14 @@ static bool next_job(struct deliver *d)
         session_no_job(d->session);
         return false;
     }
+    if (d->p.account->all_or_nothing && pending > most) { /* the first part would be delivered before the last is answered */
+        err_set(&e, FAULT_UNAVAILABLE, "the server takes %zu recipients at a time, so all or nothing cannot be promised to %zu",
+                most, pending);
+        err_hint(&e, "send to fewer, or without 'all_or_nothing'");
+        err_stage(&e, STAGE_MAIL);
+        session_fail(d->session, &e);
+        return false;
+    }
     bool last = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0);
     if (!last && !d->p.message->complete)
         return spool(d);

@@ -156,11 +156,28 @@ static void test_deadline_in_spool(void **state)
     envelope_free(&env);
 }
 
+/* Transactions that follow each other cannot be all or nothing. */
+static void test_all_or_nothing_is_one_transaction(void **state)
+{
+    (void)state;
+    static const char *const said[] = { "all_or_nothing", "on", NULL };
+    for (size_t n = 2; n <= 3; n++) {
+        struct envelope env = ENVELOPE_INIT;
+        struct err e = ERR_INIT;
+        const struct toy toy = { "250-toy\r\n250 LIMITS RCPTMAX=2\r\n", false, "MAIL", said, n, -1, 10 * USEC_PER_SEC };
+        assert_int_equal(deliver_to(&toy, &env, &e), n == 2);
+        assert_int_equal(e.fault, n == 2 ? FAULT_NONE : FAULT_UNAVAILABLE);
+        err_clear(&e);
+        envelope_free(&env);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_proxy_is_not_the_server),
         cmocka_unit_test(test_deadline_in_spool),
+        cmocka_unit_test(test_all_or_nothing_is_one_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
