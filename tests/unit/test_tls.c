@@ -674,6 +674,32 @@ static void test_backpressure(void **state)
     close_pair(&x);
 }
 
+/* The peer gave its reason and closed while much waits to be written: the reason is read before the loss is told. */
+static void test_last_words(void **state)
+{
+    (void)state;
+    struct ends x;
+    struct err e = ERR_INIT;
+    char data[65536] = "";
+    size_t n;
+    open_pair(&x);
+    serve(&x, &(struct tls_server_params){ 0 });
+    assert_int_equal(shake(&x, &(struct tls_params){ .host = "localhost" }), IO_DONE);
+    while (stream_writev(x.client, &(struct iovec){ data, sizeof data }, 1, &n, &e) == IO_DONE)
+        ;
+    assert_true(stream_pending(x.client));
+    assert_int_equal(stream_writev(x.server, &(struct iovec){ "552 no\r\n", 8 }, 1, &n, &e), IO_DONE);
+    stream_free(x.server);
+    x.server = NULL;
+    assert_int_equal(stream_read(x.client, data, sizeof data, &n, &e), IO_DONE);
+    assert_int_equal(n, 8);
+    assert_memory_equal(data, "552 no\r\n", 8);
+    assert_int_equal(stream_read(x.client, data, sizeof data, &n, &e), IO_ERROR);
+    assert_int_equal(e.fault, FAULT_LOST);
+    err_clear(&e);
+    close_pair(&x);
+}
+
 /* Small pieces travel in one record. */
 static void test_one_record(void **state)
 {
@@ -702,7 +728,8 @@ int main(void)
         cmocka_unit_test(test_versions),          cmocka_unit_test(test_certificates), cmocka_unit_test(test_fingerprints),
         cmocka_unit_test(test_client_key),        cmocka_unit_test(test_params),       cmocka_unit_test(test_no_common_version),
         cmocka_unit_test(test_not_tls),           cmocka_unit_test(test_octet_by_octet), cmocka_unit_test(test_much),
-        cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_one_record),
+        cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_last_words),
+        cmocka_unit_test(test_one_record),
     };
     return cmocka_run_group_tests_name("tls", tests, make_all, unmake_all);
 }
