@@ -1,7 +1,7 @@
 /* send: the main job. Pick the account, take the message, fill the envelope, prepare the message, find the route, deliver, report. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,22 +38,6 @@ struct run {
 
 enum { OF_ACCOUNT, OF_RUN };
 enum { PROGRESS_LEAST = 1000000 };
-
-static volatile int stopped;
-
-static void stop(int signal_number)
-{
-    stopped = signal_number;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction sa = { .sa_handler = stop };
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGHUP, &sa, NULL);
-}
 
 /* ---- account ---- */
 
@@ -197,7 +181,7 @@ static bool listen_to_events(struct run *r, struct err *e)
 {
     FILE *out = stderr;
     if (r->opt.transcript) {
-        int fd = strcmp(r->opt.transcript, "-") == 0 ? dup(STDOUT_FILENO) : file_open_append(r->opt.transcript, e);
+        int fd = strcmp(r->opt.transcript, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : file_open_append(r->opt.transcript, e);
         if (fd < 0)
             return false;
         out = r->transcript = fdopen(fd, "a");
@@ -233,9 +217,8 @@ static bool listen_to_events(struct run *r, struct err *e)
 static bool deliver(struct run *r, struct err *e)
 {
     const struct submit_params params = {
-        .account = &r->account, .env = &r->env, .message = &r->message, .hub = &r->hub, .started = r->started, .stop = &stopped,
+        .account = &r->account, .env = &r->env, .message = &r->message, .hub = &r->hub, .started = r->started,
     };
-    catch_signals();
     return submit(&params, e);
 }
 

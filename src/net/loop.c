@@ -83,7 +83,9 @@ static bool watch_due(const struct watch *w, const struct pollset *ps, usec now)
     return false;
 }
 
-static bool run(struct task *const *tasks, size_t n, const volatile int *stop, const sigset_t *mask)
+static volatile sig_atomic_t caught;
+
+static bool run(struct task *const *tasks, size_t n, const sigset_t *mask)
 {
     struct watch *watches = xcalloc(n ? n : 1, sizeof *watches);
     struct pollset ps = POLLSET_INIT;
@@ -91,7 +93,7 @@ static bool run(struct task *const *tasks, size_t n, const volatile int *stop, c
     for (size_t i = 0; i < n; i++)
         left -= watches[i].finished = tasks[i]->step(tasks[i]);
 
-    while (left > 0 && !(stop && *stop)) {
+    while (left > 0 && !caught) {
         pollset_reset(&ps);
         for (size_t i = 0; i < n; i++)
             if (!watches[i].finished)
@@ -108,19 +110,34 @@ static bool run(struct task *const *tasks, size_t n, const volatile int *stop, c
     return left == 0;
 }
 
-bool loop_run(struct task *const *tasks, size_t n, const volatile int *stop)
+static void on_signal(int number)
 {
-    if (!stop)
-        return run(tasks, n, NULL, NULL);
+    caught = number;
+}
 
-    /* The signals that set *stop arrive only during the sleep, never between the look at *stop and it. */
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
+enum { ENDING = sizeof ending / sizeof *ending };
+
+bool loop_run(struct task *const *tasks, size_t n, int *signal_number)
+{
+    const struct sigaction ours = { .sa_handler = on_signal };
+    struct sigaction theirs[ENDING];
     sigset_t blocked, before;
     sigemptyset(&blocked);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGHUP);
+    caught = 0;
+    for (size_t i = 0; i < ENDING; i++) {
+        sigaddset(&blocked, ending[i]);
+        sigaction(ending[i], &ours, &theirs[i]);
+        if (theirs[i].sa_handler == SIG_IGN)
+            sigaction(ending[i], &theirs[i], NULL);
+    }
+    /* They arrive only during the sleep, never between the look at `caught` and it. */
     sigprocmask(SIG_BLOCK, &blocked, &before);
-    bool all = run(tasks, n, stop, &before);
+    bool all = run(tasks, n, &before);
+    if (signal_number)
+        *signal_number = caught;
+    for (size_t i = 0; i < ENDING; i++)
+        sigaction(ending[i], &theirs[i], NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return all;
 }

@@ -143,8 +143,9 @@ static bool check_silence(struct stream *s, const struct tls_params *params, str
     if (!s->heard && wire_read(s, first, sizeof first, &n, e) == IO_DONE && tls_explain_clear_text(params, first, n, e))
         return err_stage(e, STAGE_TLS);
     err_set(e, FAULT_PROTOCOL, "the server sent octets before the TLS handshake began");
-    err_hint(e, "somebody on the way may be injecting them; nothing was sent");
-    return err_stage(e, STAGE_STARTTLS);
+    err_hint(e, s->heard ? "somebody on the way may be injecting them; nothing was sent"
+                         : "a server that speaks TLS from the start waits for the client; is the port right?");
+    return err_stage(e, s->heard ? STAGE_STARTTLS : STAGE_TLS);
 }
 
 static bool is_address(const char *host)

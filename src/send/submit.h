@@ -17,11 +17,10 @@ struct submit_params {
     struct message *message;  /* prepared */
     struct hub *hub;
     usec started;             /* when the run began, for the report */
-    const volatile int *stop; /* a signal handler sets it to end the delivery; NULL: nobody does */
 };
 
 /* Checks what can be checked without a connection (key files, secrets), finds the route, delivers over as many connections as it
- * takes, emits EV_RECIPIENT and EV_RESULT. false: not everybody got the message, *e and the fates say why. */
+ * takes, emits EV_RECIPIENT and EV_RESULT. SIGINT, SIGTERM and SIGHUP end a delivery with a report. false: not everybody got the message, *e and the fates say why. */
 bool submit(const struct submit_params *p, struct err *e);
 
 #endif

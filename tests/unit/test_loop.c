@@ -93,7 +93,11 @@ static void test_stop(void **state)
     struct task t = { raise_step, raise_waits };
     struct task *tasks[] = { &t };
     usec start = clock_now();
-    assert_false(loop_run(tasks, 1, &stop));
+    int number = 0;
+    assert_false(loop_run(tasks, 1, &number));
+    assert_int_equal(number, SIGTERM);
+    assert_int_equal(stop, 0);
+    raise(SIGTERM); /* what the signal did before, it does again */
     assert_int_equal(stop, SIGTERM);
     assert_true(clock_now() - start < 5 * USEC_PER_SEC);
 }
