@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 enum secret_status { SECRET_FOUND, SECRET_NONE, SECRET_ERROR };
@@ -21,6 +22,7 @@ struct secret_params {
     const char *netrc_system; /* SYSCONFDIR/netrc */
     bool keyring;             /* ask libsecret */
     bool may_prompt;          /* the terminal may be asked */
+    usec deadline;            /* for passwordeval; 0: none */
 };
 
 /* Fills out (which must be a secret buf, empty). On SECRET_NONE *e is set, too: FAULT_AUTH, with every source that was asked and

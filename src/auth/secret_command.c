@@ -2,7 +2,6 @@
  * there, its stdin is empty, so that it cannot eat the message. It may take its time: an agent may be asking the user. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth/secret.h"
+#include "net/loop.h"
 
 extern char **environ;
 
@@ -57,17 +57,26 @@ static bool take(int fd, struct buf *b, size_t max, bool last)
 }
 
 /* Until stdout is closed. Something left in the background may hold stderr open for ever: that is not waited for. */
-static void collect(int out_fd, int complaints_fd, struct buf *out, struct buf *complaints)
+/* false: the deadline passed. */
+static bool collect(int out_fd, int complaints_fd, usec deadline, struct buf *out, struct buf *complaints)
 {
-    struct pollfd p[2] = { { .fd = out_fd, .events = POLLIN }, { .fd = complaints_fd, .events = POLLIN } };
-    while (p[0].fd >= 0) {
-        if (poll(p, 2, -1) < 0)
+    struct pollset ps = POLLSET_INIT;
+    bool more = true, complaining = true;
+    while (more && clock_now() < deadline) {
+        pollset_reset(&ps);
+        pollset_until(&ps, deadline);
+        pollset_add(&ps, out_fd, POLLIN);
+        if (complaining)
+            pollset_add(&ps, complaints_fd, POLLIN);
+        if (!pollset_wait(&ps))
             continue;
-        if (p[1].revents && !take(complaints_fd, complaints, COMPLAINT_MAX, true))
-            p[1].fd = -1;
-        if (p[0].revents && !take(out_fd, out, OUTPUT_MAX, false))
-            p[0].fd = -1;
+        if (complaining && ps.v[1].revents)
+            complaining = take(complaints_fd, complaints, COMPLAINT_MAX, true);
+        if (ps.v[0].revents)
+            more = take(out_fd, out, OUTPUT_MAX, false);
     }
+    pollset_free(&ps);
+    return !more;
 }
 
 static void add_last_line(struct buf *complaints, struct err *e)
@@ -84,19 +93,29 @@ static void add_last_line(struct buf *complaints, struct err *e)
         err_hint(e, "it said nothing; run it by hand to see what is wrong");
 }
 
+/* The command's first word names it; the rest may hold what nobody else should read. */
+#define NAME(command) (int)strcspn(command, " \t"), (command)
+
+static enum secret_status too_late(const char *command, struct err *e)
+{
+    err_set(e, FAULT_TIMEOUT, "the command of 'passwordeval' did not end before the run's deadline: '%.*s'", NAME(command));
+    err_hint(e, "does it wait for an answer that nobody can give here?");
+    return SECRET_ERROR;
+}
+
 static enum secret_status judge(const char *command, int status, struct buf *out, struct buf *complaints, struct err *e)
 {
     if (WIFSIGNALED(status))
-        err_set(e, FAULT_AUTH, "the command of 'passwordeval' was killed by signal %d: '%s'", WTERMSIG(status), command);
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' was killed by signal %d: '%.*s'", WTERMSIG(status), NAME(command));
     else if (WEXITSTATUS(status) != 0)
-        err_set(e, FAULT_AUTH, "the command of 'passwordeval' failed with status %d: '%s'", WEXITSTATUS(status), command);
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' failed with status %d: '%.*s'", WEXITSTATUS(status), NAME(command));
     if (err_is_set(e)) {
         add_last_line(complaints, e);
         return SECRET_ERROR;
     }
     const char *end = memchr(out->data, '\n', out->len);
     if (!end && out->len >= OUTPUT_MAX) {
-        err_set(e, FAULT_AUTH, "the command of 'passwordeval' prints a line without end: '%s'", command);
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' prints a line without end: '%.*s'", NAME(command));
         return SECRET_ERROR;
     }
     if (end)
@@ -105,7 +124,7 @@ static enum secret_status judge(const char *command, int status, struct buf *out
         buf_cut(out, out->len - 1);
     if (out->len > 0)
         return SECRET_FOUND;
-    err_set(e, FAULT_AUTH, "the first line that the command of 'passwordeval' prints is empty: '%s'", command);
+    err_set(e, FAULT_AUTH, "the first line that the command of 'passwordeval' prints is empty: '%.*s'", NAME(command));
     err_hint(e, "it has to print the password, and nothing before it");
     return SECRET_ERROR;
 }
@@ -135,12 +154,14 @@ enum secret_status secret_from_command(const struct secret_params *p, struct buf
     if (failure) {
         err_sys(e, FAULT_SYSTEM, failure, "cannot run '/bin/sh'");
     } else {
-        collect(o[0], c[0], out, &complaints);
+        bool in_time = collect(o[0], c[0], p->deadline > 0 ? p->deadline : USEC_NEVER, out, &complaints);
+        if (!in_time)
+            kill(pid, SIGKILL);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
         while (take(c[0], &complaints, COMPLAINT_MAX, true) && errno != EAGAIN)
             ;
-        result = judge(p->passwordeval, status, out, &complaints, e);
+        result = in_time ? judge(p->passwordeval, status, out, &complaints, e) : too_late(p->passwordeval, e);
     }
     if (result != SECRET_FOUND)
         buf_reset(out);

@@ -5,9 +5,11 @@
 
 #include "auth/secret.h"
 
-void credentials_init(struct credentials *l, const struct account *a, struct hub *hub)
+void credentials_init(struct credentials *l, const struct account *a, struct hub *hub, usec deadline)
 {
-    *l = (struct credentials){ .account = a, .hub = hub, .secret = BUF_SECRET_INIT };
+    *l = (struct credentials){ .account = a, .hub = hub, .secret = BUF_SECRET_INIT, .deadline = deadline };
+    if (a->proxy_password)
+        hub_hide(hub, a->proxy_password, strlen(a->proxy_password));
 }
 
 void credentials_free(struct credentials *l)
@@ -37,6 +39,7 @@ bool credentials_secret(void *ctx, const struct buf **secret, struct err *e)
             .netrc_system = SYSCONFDIR "/netrc",
             .keyring = a->keyring,
             .may_prompt = true,
+            .deadline = l->deadline,
         };
         const char *source = NULL;
         if (secret_get(&params, &l->secret, &source, &l->err) == SECRET_FOUND) {

@@ -13,11 +13,12 @@ struct credentials {
     const struct account *account; /* borrowed */
     struct hub *hub;               /* borrowed */
     struct buf secret;             /* own */
+    usec deadline;                 /* of the run; USEC_NEVER: none */
     bool asked;
     struct err err;                /* why there is none */
 };
 
-void credentials_init(struct credentials *l, const struct account *a, struct hub *hub);
+void credentials_init(struct credentials *l, const struct account *a, struct hub *hub, usec deadline);
 void credentials_free(struct credentials *l);
 
 /* Does the account log in with a password or token at all (not `auth off`, EXTERNAL, GSSAPI)? Then it is worth asking for it

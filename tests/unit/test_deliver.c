@@ -86,7 +86,7 @@ static int deliver_to(const struct toy *toy, struct envelope *env, struct err *e
     char address[64];
     hub_init(&hub);
     message_init(&message);
-    credentials_init(&credentials, &account, &hub);
+    credentials_init(&credentials, &account, &hub, USEC_NEVER);
     assert_true(toy->source >= 0 ? message_read(&message, toy->source, e) : message_from_memory(&message, "A: b\n\nc\n", 8, e));
     for (size_t i = 0; i < toy->recipients; i++) {
         snprintf(address, sizeof address, "user%zu@example.org", i);
