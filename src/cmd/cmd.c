@@ -8,7 +8,6 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/strlist.h"
-#include "cmd/hint.h"
 #include "show/show.h"
 
 const struct command *const commands[] = {
@@ -38,7 +37,6 @@ int cmd_fail(struct err *e)
 {
     int status = fault_exit(e->fault);
     struct buf text = BUF_INIT;
-    hint_add(e);
     show_err(&text, program_invocation_short_name, e);
     fputs(text.data, stderr);
     buf_free(&text);

@@ -26,7 +26,7 @@ const struct command *command_find(const char *name);
 /* Hints at the command nearest to a misspelt one; false when none is near. */
 bool command_hint(const char *name, struct err *e);
 
-/* Prints the error on stderr, with a hint from the table of server replies where it has none, clears it and returns its exit status. */
+/* Prints the error on stderr, clears it and returns its exit status. */
 int cmd_fail(struct err *e);
 
 /* "envoi: warning: …" on stderr, under the name called by. */

@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "cmd/cmd.h"
-#include "cmd/hint.h"
+#include "send/hint.h"
 
 /* In quotes or not: the words are one reply. */
 static int run(int argc, char *const *argv)

@@ -1,6 +1,7 @@
 /* report: how a delivery ended. The fields of EV_RESULT stand in the order of the log line. */
 #include "send/report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -119,8 +120,11 @@ void report_emit(const struct report_params *p, const struct err *verdict)
     emit_recipients(p);
     for (size_t i = 0; i < p->env->n; i++)
         strlist_add(&recipients, p->env->rcpts[i].address);
+    int status = r ? r->code : 0;
     if (r)
         reply_format(r, &reply);
+    else if (verdict->server && sscanf(verdict->server, "%3d", &status) == 1) /* refused before any recipient was named */
+        buf_adds(&reply, verdict->server);
     message_id(p->message, &msgid);
     bool ok = fault == FAULT_NONE;
     emit(p->hub, 0, EV_RESULT,
@@ -132,8 +136,8 @@ void report_emit(const struct report_params *p, const struct err *verdict)
          F_STR("from", p->env->sender),
          F_LIST("recipients", &recipients),
          F_INT("mailsize", size < 0 ? p->octets : size),
-         F_INT_IF("smtpstatus", r, r ? r->code : 0),
-         F_STR("smtpmsg", r ? reply.data : NULL),
+         F_INT_IF("smtpstatus", status > 0, status),
+         F_STR("smtpmsg", reply.len ? reply.data : NULL),
          F_STR("errormsg", ok ? NULL : verdict->text),
          F_STR("hint", ok ? NULL : verdict->hint),
          F_STR("exitcode", fault_sysexit_name(fault)),

@@ -2,11 +2,13 @@
 #include "send/submit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/loop.h"
 #include "net/tls.h"
 #include "send/credentials.h"
 #include "send/deliver.h"
+#include "send/hint.h"
 #include "send/report.h"
 #include "send/route.h"
 
@@ -44,9 +46,10 @@ static void deliver_over(struct submission *s, const struct hop *hop, unsigned c
     };
     struct deliver *d = deliver_new(&params);
     struct task *task = deliver_task(d);
-    if (!loop_run(&task, 1, s->p->stop)) {
+    int number = 0;
+    if (!loop_run(&task, 1, &number)) {
         struct err interrupted = ERR_INIT;
-        err_set(&interrupted, FAULT_TEMPORARY, "interrupted by signal %d", *s->p->stop);
+        err_set(&interrupted, FAULT_TEMPORARY, "interrupted by signal %d (%s)", number, strsignal(number));
         deliver_abort(d, &interrupted);
     }
     deliver_result(d, e);
@@ -75,12 +78,12 @@ static void deliver_all(struct submission *s, struct err *e)
 /* A server may echo what it was sent. The events were cut by the hub; the error leaves by another way. */
 static void mask(const struct hub *h, char **text)
 {
-    struct buf b = BUF_INIT;
+    struct buf b = BUF_SECRET_INIT;
     if (!*text)
         return;
     buf_adds(&b, *text);
     hub_mask(h, &b);
-    free(*text);
+    secret_free(*text);
     *text = buf_steal(&b);
 }
 
@@ -91,9 +94,10 @@ bool submit(const struct submit_params *p, struct err *e)
         .report = { .account = p->account, .env = p->env, .message = p->message, .started = p->started, .hub = p->hub },
         .deadline = clock_deadline(p->account->deadline),
     };
-    credentials_init(&s.credentials, p->account, p->hub);
+    credentials_init(&s.credentials, p->account, p->hub, s.deadline);
     if (route_find(&s.route, p->account, e) && check_before_connecting(&s, e))
         deliver_all(&s, e);
+    hint_add(e);
     report_emit(&s.report, e);
     mask(p->hub, &e->text);
     mask(p->hub, &e->server);

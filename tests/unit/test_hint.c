@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cmd/hint.h"
+#include "send/hint.h"
 
 static void samples_find_their_rows(void **state)
 {

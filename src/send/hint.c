@@ -1,5 +1,5 @@
 /* hint: what to do about a server's refusal. First match in file order wins. */
-#include "cmd/hint.h"
+#include "send/hint.h"
 
 #include <regex.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* hint: what to do about a server's refusal, from data/replies.tsv (compiled in by scripts/make-replies). */
-#ifndef CMD_HINT_H
-#define CMD_HINT_H
+#ifndef SEND_HINT_H
+#define SEND_HINT_H
 
 #include "base/err.h"
 
