@@ -224,7 +224,7 @@ static bool open_window(struct message *m, struct err *e)
     header_list_parse(&m->headers, in->window.data, in->window.len, &in->body);
     if (!m->complete && !headers_end(in->window.data, in->window.len, in->body)) {
         err_set(e, FAULT_MESSAGE, "the headers of the message are larger than %d octets", MESSAGE_WINDOW);
-        return err_hint(e, "put an empty line between headers and body");
+        return err_hint(e, "an empty line ends the headers; is it missing, or is there a list of recipients that belongs on the command line?");
     }
     in->window_pos = in->body;
     m->eight_bit = !ascii_only(in->window.data + in->body, in->window.len - in->body);

@@ -17,6 +17,7 @@
 enum {
     READ_BLOCK = 16 << 10,
     RCPTS_EVERY_SERVER_TAKES = 100,  /* RFC 5321 4.5.3.1.8 */
+    RCPTS_AT_ONCE = 1000,            /* some servers end the session when they are asked for many more than they take */
     SECONDS_PER_DAY = 24 * 60 * 60,
     RUN_SECONDS = 15 * 60,           /* `deadline auto`: so long for the dialogue … */
     SLOWEST_OCTETS_PER_SECOND = 16 << 10, /* … and a second more for so much of the message */
@@ -307,6 +308,13 @@ static bool source_waits(struct deliver *d, int fd)
 
 /* ---- jobs ---- */
 
+/* 452 also says that a mailbox or a disk is full; then there is a status that tells (RFC 3463 3.6). */
+static bool is_too_many(const struct reply *r)
+{
+    bool status = r->enhanced[0] == 0 || (r->enhanced[1] == 5 && r->enhanced[2] == 3);
+    return r->code == 452 && status;
+}
+
 /* RFC 5321 4.5.3.1.10: 452 means that this transaction is full, not that the recipient is refused. */
 static void requeue_too_many(struct deliver *d)
 {
@@ -317,7 +325,7 @@ static void requeue_too_many(struct deliver *d)
         return;
     for (size_t i = 0; i < d->job.n; i++) {
         struct rcpt *r = &d->p.env->rcpts[d->slice[i]];
-        if (r->fate == RCPT_DEFERRED && r->reply.code == 452)
+        if (r->fate == RCPT_DEFERRED && is_too_many(&r->reply))
             r->fate = RCPT_PENDING;
     }
 }
@@ -362,7 +370,7 @@ static bool next_job(struct deliver *d)
         requeue_too_many(d);
     }
     size_t pending = envelope_count(env, RCPT_PENDING);
-    size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : SIZE_MAX;
+    size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : d->p.account->all_or_nothing ? SIZE_MAX : RCPTS_AT_ONCE;
     if (pending == 0 || (caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max)) {
         session_no_job(d->session);
         return false;
@@ -599,7 +607,8 @@ static void connected(struct deliver *d)
 
 static void run_timed_out(struct deliver *d, struct err *e)
 {
-    err_set(e, FAULT_TIMEOUT, "the deadline for the whole run passed %s", stage_phrase(d->phase));
+    err_set(e, FAULT_TIMEOUT, "the deadline for the whole run passed%s%s", d->phase == STAGE_NONE ? "" : " ",
+            d->phase == STAGE_NONE ? "" : stage_phrase(d->phase));
     err_hint(e, "'deadline' sets how long a run may take");
     err_stage(e, d->phase);
 }

@@ -8,8 +8,8 @@
 
 enum { PORT_SUBMISSIONS = 465, PORT_SUBMISSION = 587 };
 
-/* `tls auto`: RFC 8314 prefers implicit TLS; a password never goes out in clear, so where one is needed, and on the
- * submission port, TLS is required. */
+/* `tls auto`: RFC 8314 prefers implicit TLS; a password never goes out in clear, so where one is needed, on the
+ * submission port, and where the certificate is known beforehand, TLS is required. */
 static enum session_tls tls_level(const struct account *a)
 {
     switch ((enum account_tls)a->tls) {
@@ -24,7 +24,7 @@ static enum session_tls tls_level(const struct account *a)
         return SESSION_TLS_OFF;
     if (a->port == PORT_SUBMISSIONS)
         return SESSION_TLS_IMPLICIT;
-    return a->port == PORT_SUBMISSION || a->user ? SESSION_TLS_REQUIRED : SESSION_TLS_MAY;
+    return a->port == PORT_SUBMISSION || a->user || a->tls_fingerprint.n > 0 ? SESSION_TLS_REQUIRED : SESSION_TLS_MAY;
 }
 
 bool route_find(struct route *r, const struct account *a, struct err *e)
