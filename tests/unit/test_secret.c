@@ -187,6 +187,20 @@ static void test_command(void **state)
     assert_true(time(NULL) - begin < 4); /* nobody waited for the sleepers */
 }
 
+static void test_command_deadline(void **state)
+{
+    (void)state;
+    struct buf out = BUF_SECRET_INIT;
+    struct err e = ERR_INIT;
+    usec start = clock_now();
+    struct secret_params p = { .passwordeval = "exec sleep 20", .deadline = start + USEC_PER_SEC / 5 };
+    assert_int_equal(secret_from_command(&p, &out, &e), SECRET_ERROR);
+    assert_int_equal(e.fault, FAULT_TIMEOUT);
+    assert_true(clock_now() - start < 10 * USEC_PER_SEC);
+    err_clear(&e);
+    buf_free(&out);
+}
+
 static void test_command_long_line(void **state)
 {
     (void)state;
@@ -388,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_netrc),
         cmocka_unit_test(test_netrc_files),
         cmocka_unit_test(test_command),
+        cmocka_unit_test(test_command_deadline),
         cmocka_unit_test(test_command_long_line),
         cmocka_unit_test(test_command_inherits_no_descriptor),
         cmocka_unit_test(test_credential),
