@@ -10,43 +10,21 @@
 #include "base/file.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
+#include "cmd/recipients.h"
+#include "cmd/send.h"
 #include "cmd/version.h"
-#include "conf/account.h"
 #include "conf/cmdline.h"
 #include "mail/address.h"
 #include "mail/prepare.h"
 #include "send/submit.h"
-#include "show/show.h"
 
-struct run {
-    usec started;
-    struct settings settings[2]; /* what the command line says: of the account, of the run */
-    struct strlist operands, warnings;
-    struct send_options opt;
-    struct rc rc;
-    struct account account;
-    struct message message;
-    struct envelope env;
-    struct hub hub;
-    struct show_text text;
-    struct show_json json;
-    struct show_log log;
-    struct show_progress progress;
-    struct show_report *report;
-    FILE *transcript;
-};
-
-enum { OF_ACCOUNT, OF_RUN };
 enum { PROGRESS_LEAST = 1000000 };
 
 /* ---- account ---- */
 
-static bool read_command_line(struct run *r, int argc, char *const *argv, struct err *e)
+bool send_bind(struct run *r, struct err *e)
 {
-    settings_init(&r->settings[OF_ACCOUNT], account_options());
-    settings_init(&r->settings[OF_RUN], send_option_table());
-    return cmdline_parse(argc - 1, argv + 1, r->settings, 2, &r->operands, &r->warnings, e) &&
-           send_options_bind(&r->opt, &r->settings[OF_RUN], &r->settings[OF_ACCOUNT], e);
+    return send_options_bind(&r->opt, &r->settings[OF_RUN], &r->settings[OF_ACCOUNT], e);
 }
 
 /* A lone word that is nobody's address is more often a command with a typing error than a mailbox of that name. */
@@ -62,11 +40,21 @@ static bool check_operands(const struct run *r, struct err *e)
     return !err_is_set(e);
 }
 
-static bool choose_account(struct run *r, struct err *e)
+/* The command line's sender is known before the account is chosen, the message's when that is asked for. */
+static bool early_sender(struct run *r, struct err *e)
+{
+    if (r->env.sender)
+        return true;
+    if (r->opt.from)
+        return address_parse_one(r->opt.from, true, &r->env.sender, e);
+    return !r->opt.read_envelope_from || prepare_sender(&r->message, &r->env.sender, e);
+}
+
+bool send_choose_account(struct run *r, struct err *e)
 {
     const struct settings *said = &r->settings[OF_ACCOUNT];
     const struct rc_params params = { .user_file = r->opt.file, .no_files = settings_text(said, "host") || settings_text(said, "socket") };
-    if (!rc_load(&r->rc, &params, e))
+    if (!early_sender(r, e) || !rc_load(&r->rc, &params, e))
         return false;
     const struct rc_account *chosen = NULL;
     if (!params.no_files) {
@@ -104,14 +92,6 @@ static char *login_address(void)
     return xasprintf("%s@%s", pw ? pw->pw_name : "nobody", host);
 }
 
-/* The command line's sender is known before the account is chosen, the message's when that is asked for. */
-static bool early_sender(struct run *r, struct err *e)
-{
-    if (r->opt.from)
-        return address_parse_one(r->opt.from, true, &r->env.sender, e);
-    return !r->opt.read_envelope_from || prepare_sender(&r->message, &r->env.sender, e);
-}
-
 static bool late_sender(struct run *r, struct err *e)
 {
     const char *from = account_sender(&r->account);
@@ -125,29 +105,39 @@ static bool late_sender(struct run *r, struct err *e)
         return false;
     if (!r->env.sender)
         r->env.sender = login_address();
+    if (r->account.protocol != ACCOUNT_LMTP)
+        recipients_qualify(&r->account, &r->env.sender);
     return true;
 }
 
-static bool fill_envelope(struct run *r, struct err *e)
+/* The recipients that were named, here or in the message. */
+static bool ask_recipients(struct run *r, struct err *e)
 {
-    if (!late_sender(r, e))
-        return false;
     for (size_t i = 0; i < r->operands.n; i++) {
         char *address;
         if (!address_parse_one(r->operands.v[i], false, &address, e))
             return false;
-        envelope_add(&r->env, address);
+        envelope_add(&r->asked, address);
         free(address);
     }
-    if (r->opt.read_recipients && !prepare_recipients(&r->env, &r->message, e))
+    if (r->opt.read_recipients && !prepare_recipients(&r->asked, &r->message, e))
         return false;
-    if (r->env.n == 0) {
-        err_set(e, FAULT_USAGE, "there is no recipient");
-        return err_hint(e, r->opt.read_recipients ? "the message has no address in To, Cc or Bcc"
-                                                  : "name one, or say -t to take them from the message's To, Cc and Bcc");
-    }
-    r->env.dsn_envid = xstrdup(r->opt.dsn_envid);
-    return account_dsn(&r->account, &r->env.dsn_notify, &r->env.dsn_return, e);
+    if (r->asked.n > 0)
+        return true;
+    err_set(e, FAULT_USAGE, "there is no recipient");
+    return err_hint(e, r->opt.read_recipients ? "the message has no address in To, Cc or Bcc"
+                                              : "name one, or say -t to take them from the message's To, Cc and Bcc");
+}
+
+static bool fill_envelope(struct run *r, struct err *e)
+{
+    struct strlist warnings = STRLIST_INIT;
+    bool ok = late_sender(r, e) && recipients_resolve(&r->account, &r->asked, &r->env, &warnings, e);
+    cmd_warn(&warnings);
+    strlist_free(&warnings);
+    if (!r->env.dsn_envid)
+        r->env.dsn_envid = xstrdup(r->opt.dsn_envid);
+    return ok && (r->env.dsn_notify || account_dsn(&r->account, &r->env.dsn_notify, &r->env.dsn_return, e));
 }
 
 static bool prepare(struct run *r, struct err *e)
@@ -206,7 +196,8 @@ static bool listen_to_events(struct run *r, struct err *e)
         r->report = show_report_open(&r->hub);
     if (r->account.logfile || r->account.syslog) {
         r->log = (struct show_log){ .file = r->account.logfile, .time_format = r->account.logfile_time_format,
-                                    .syslog_facility = r->account.syslog, .progname = program_invocation_short_name };
+                                    .syslog_facility = r->account.syslog,
+                                    .progname = r->log_tag ? r->log_tag : program_invocation_short_name };
         show_log_open(&r->log, &r->hub);
     }
     return true;
@@ -237,28 +228,44 @@ static bool print_instead(struct run *r, struct err *e)
     return !err_is_set(e);
 }
 
-static bool send_message(struct run *r, struct err *e)
+bool send_taken(struct run *r, struct err *e)
+{
+    return send_choose_account(r, e) && fill_envelope(r, e) && prepare(r, e) && listen_to_events(r, e) && deliver(r, e);
+}
+
+bool send_message(struct run *r, struct err *e)
 {
     bool needs_message_first = r->opt.read_envelope_from && !r->opt.from;
-    if (!check_operands(r, e) || (needs_message_first && !take_message(r, e)) || !early_sender(r, e) || !choose_account(r, e))
+    if ((needs_message_first && !take_message(r, e)) || !send_choose_account(r, e))
         return false;
     if (r->opt.pretend)
         return account_print(&r->account, stdout);
-    if ((!needs_message_first && !take_message(r, e)) || !fill_envelope(r, e) || !prepare(r, e))
+    if ((!needs_message_first && !take_message(r, e)) || !ask_recipients(r, e) || !fill_envelope(r, e) || !prepare(r, e))
         return false;
     if (r->opt.dry_run)
         return print_instead(r, e);
     return listen_to_events(r, e) && deliver(r, e);
 }
 
-static void run_free(struct run *r)
+void send_init(struct run *r)
+{
+    *r = (struct run){ .started = clock_now() };
+    settings_init(&r->settings[OF_ACCOUNT], account_options());
+    settings_init(&r->settings[OF_RUN], send_option_table());
+    hub_init(&r->hub);
+    message_init(&r->message);
+}
+
+void send_free(struct run *r)
 {
     show_report_close(r->report, r->opt.json ? stdout : NULL);
     hub_free(&r->hub);
     if (r->transcript)
         fclose(r->transcript);
     message_free(&r->message);
+    envelope_free(&r->asked);
     envelope_free(&r->env);
+    free(r->log_tag);
     account_free(&r->account);
     rc_free(&r->rc);
     send_options_free(&r->opt);
@@ -270,20 +277,19 @@ static void run_free(struct run *r)
 
 static int run(int argc, char *const *argv)
 {
-    struct run r = { .started = clock_now() };
+    struct run r;
     struct err e = ERR_INIT;
     int status = 0;
-    hub_init(&r.hub);
-    message_init(&r.message);
-    bool ok = read_command_line(&r, argc, argv, &e);
+    send_init(&r);
+    bool ok = cmdline_parse(argc - 1, argv + 1, r.settings, 2, &r.operands, &r.warnings, &e) && send_bind(&r, &e);
     cmd_warn(&r.warnings);
     if (ok && r.opt.help)
         cmd_help(&command_send);
     else if (ok && r.opt.version)
         version_print();
-    else if (!ok || !send_message(&r, &e))
+    else if (!ok || !check_operands(&r, &e) || !send_message(&r, &e))
         status = cmd_fail(&e);
-    run_free(&r);
+    send_free(&r);
     return status;
 }
 

@@ -56,7 +56,7 @@ static void add_canonical(struct buf *out)
     buf_free(&host);
 }
 
-static void add_mailname(struct buf *out)
+bool subst_mailname(struct buf *out)
 {
     static const char *const places[] = { SYSCONFDIR "/mailname", "/etc/mailname" };
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -64,16 +64,21 @@ static void add_mailname(struct buf *out)
         struct err ignored = ERR_INIT;
         bool ok = file_read(places[i], MAILNAME_MAX, &text, FAULT_CONFIG, &ignored);
         err_clear(&ignored);
-        if (ok) {
-            buf_cut(&text, strcspn(text.data, "\r\n"));
-            buf_trim(&text);
-            buf_adds(out, text.data);
-        }
+        buf_cut(&text, ok ? strcspn(text.data, "\r\n") : 0);
+        buf_trim(&text);
+        ok = text.len > 0;
+        buf_addbuf(out, &text);
         buf_free(&text);
         if (ok)
-            return;
+            return true;
     }
-    add_host(out);
+    return false;
+}
+
+static void add_mailname(struct buf *out)
+{
+    if (!subst_mailname(out))
+        add_host(out);
 }
 
 void subst_expand(struct buf *out, const char *text)

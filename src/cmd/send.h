@@ -1,0 +1,57 @@
+/* send: one run of the main job, step by step: for the program under its own name, and for sendmail.c, which says things in other
+ * letters and takes messages from elsewhere. */
+#ifndef CMD_SEND_H
+#define CMD_SEND_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/event.h"
+#include "base/strlist.h"
+#include "conf/account.h"
+#include "conf/rc.h"
+#include "conf/settings.h"
+#include "mail/envelope.h"
+#include "mail/message.h"
+#include "show/show.h"
+
+enum { OF_ACCOUNT, OF_RUN };
+
+struct run {
+    usec started;
+    struct settings settings[2]; /* what the command line says: of the account, of the run */
+    struct strlist operands, warnings;
+    struct send_options opt;
+    struct rc rc;
+    struct account account;
+    struct message message;
+    struct envelope asked; /* recipients as they were named */
+    struct envelope env;
+    char *log_tag;         /* own or NULL: the name in syslog, in place of the one called by */
+    struct hub hub;
+    struct show_text text;
+    struct show_json json;
+    struct show_log log;
+    struct show_progress progress;
+    struct show_report *report;
+    FILE *transcript;
+};
+
+void send_init(struct run *r);
+void send_free(struct run *r); /* prints what --json asks for */
+
+/* Binds the options that were said; before any of the following. */
+bool send_bind(struct run *r, struct err *e);
+
+/* The account, by -a or the sender (env.sender, else what the options say of it), with its warnings shown. */
+bool send_choose_account(struct run *r, struct err *e);
+
+/* Takes the message from standard input, fills the envelope, delivers: all that is left after send_bind. */
+bool send_message(struct run *r, struct err *e);
+
+/* The same for a message that was taken already: env.sender, `asked` and the message are filled. */
+bool send_taken(struct run *r, struct err *e);
+
+#endif
