@@ -1,4 +1,4 @@
-/* main: which command is meant. Everything else is in the commands' own files. */
+/* main: by what name it was called, and which command is meant. Everything else is in the commands' own files. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/sendmail.h"
 
 /* A caller may have closed 0, 1 or 2: no socket or message file may take their place. */
 static void open_standard_descriptors(void)
@@ -24,6 +25,8 @@ int main(int argc, char **argv)
 {
     open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    if (sendmail_is_name(program_invocation_short_name))
+        return sendmail_run(argc, argv);
     if (argc > 1) {
         const struct command *command = command_find(argv[1]);
         if (command)

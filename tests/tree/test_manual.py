@@ -19,6 +19,15 @@ def manual():
 
 
 TEXT = manual()
+SENDMAIL = (DOC.parent / "src/cmd/sendmail.c").read_text()
+LETTERS = re.findall(r"\{ '([^b\W])', (?:NOTHING|JOINED|VALUE),", SENDMAIL) + ["b" + m for m in re.findall(r"\{ '(\w)', (?:SENDMAIL_\w+|0),", SENDMAIL)]
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_sendmail_letter_documented(letter):
+    """`Fl f`, or among the letters behind one `Fl`."""
+    text = (DOC / "envoi-sendmail.8").read_text()
+    assert any(re.search(r"(?<!\w)%s(?!\w)" % letter, line) for line in re.findall(r"Fl (.*)", text)), letter
 
 
 @pytest.mark.parametrize("where, name, letter", ROWS, ids=lambda v: v)
