@@ -233,13 +233,18 @@ static void fish(struct buf *out)
     }
 }
 
-/* ---- list: command or "file", option, letter or "-" ---- */
+/* ---- list: command or "file", option, letter or "-", version it came with ---- */
+
+static const char *since(const struct option *o)
+{
+    return o->since ? o->since : "0.1";
+}
 
 static void list_row(struct buf *out, const struct command *c, const struct option *o)
 {
     buf_printf(out, "%s\t--", c->name);
     dashed(out, o->name);
-    buf_printf(out, "\t%c\n", o->letter ? o->letter : '-');
+    buf_printf(out, "\t%c\t%s\n", o->letter ? o->letter : '-', since(o));
 }
 
 static void list(struct buf *out)
@@ -247,7 +252,7 @@ static void list(struct buf *out)
     struct option_table t = account_options();
     for (size_t i = 0; i < t.n; i++)
         if (t.rows[i].flags & OPTION_IN_FILE)
-            buf_printf(out, "%s\t%s\t-\n", t.rows[i].today ? "obsolete" : "file", t.rows[i].name);
+            buf_printf(out, "%s\t%s\t-\t%s\n", t.rows[i].today ? "obsolete" : "file", t.rows[i].name, since(&t.rows[i]));
     for (const struct command *const *c = commands; *c; c++)
         each_row(out, *c, list_row);
 }

@@ -216,7 +216,11 @@ static void help_row(const struct option *o, struct buf *out)
         buf_addc(out, '\n');
         start = out->len;
     }
-    for (const char *word = o->help; *word;) {
+    struct buf help = BUF_INIT;
+    buf_adds(&help, o->help);
+    if (o->since)
+        buf_printf(&help, " (since %s)", o->since);
+    for (const char *word = help.data; *word;) {
         size_t len = strcspn(word, " ");
         if (out->len - start + 1 + len > HELP_WIDTH) {
             buf_addc(out, '\n');
@@ -228,6 +232,7 @@ static void help_row(const struct option *o, struct buf *out)
         buf_add(out, word, len);
         word += len + (word[len] == ' ');
     }
+    buf_free(&help);
     buf_addc(out, '\n');
 }
 

@@ -48,7 +48,7 @@ struct option {
     const char *def_msmtp; /* default in an msmtp file; NULL: the same */
     const char *help;    /* one line, no full stop */
     const char *group;   /* heading in --help: "Server", "TLS", … */
-    const char *since;   /* version */
+    const char *since;   /* the version it came with; NULL: 0.1, like all that was there at first */
     const char *today;   /* obsolete spelling: what to write instead; NULL: current. "timeout": that row, same value;
                             "tls_certcheck=off": that row and value; "set_from_header=auto|off": for on and for off.
                             With `at` OPTION_BY_HAND it stays as said, and whoever binds it knows what it means. */

@@ -30,9 +30,21 @@ def test_sendmail_letter_documented(letter):
     assert any(re.search(r"(?<!\w)%s(?!\w)" % letter, line) for line in re.findall(r"Fl (.*)", text)), letter
 
 
-@pytest.mark.parametrize("where, name, letter", ROWS, ids=lambda v: v)
-def test_documented(where, name, letter):
+FIRST = "0.1"
+COMMANDS = {name for where, name, *_ in ROWS if where == "file"}
+
+
+@pytest.mark.parametrize("where, name, letter, since", ROWS, ids=lambda v: v)
+def test_documented(where, name, letter, since):
     words = [name]
-    if name.startswith("--") and ["file", name[2:].replace("-", "_"), "-"] in ROWS:
+    if name.startswith("--") and name[2:].replace("-", "_") in COMMANDS:
         words.append(name[2:].replace("-", "_"))  # a command of the file is described there, once
     assert any(re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(word), TEXT) for word in words), f"{name} ({where})"
+    if since != FIRST:  # the pages say once what holds for the others
+        paragraphs = [p for p in re.split(r"^\.It ", TEXT, flags=re.M) if re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(words[-1]), p)]
+        assert any(f"Since version {since}." in p for p in paragraphs), f"{name} ({where}) came with {since}"
+
+
+@pytest.mark.parametrize("page", ["envoi.1", "envoi-config.5"])
+def test_first_version(page):
+    assert f"since version {FIRST} unless its paragraph says otherwise" in " ".join((DOC / page).read_text().split())

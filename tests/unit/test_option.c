@@ -109,10 +109,25 @@ static void help_fits(void **state)
     buf_free(&out);
 }
 
+/* Only what came later than the rest says so. */
+static void help_tells_since(void **state)
+{
+    (void)state;
+    static const struct option rows[] = {
+        { .name = "old", .flags = OPTION_IN_ARGV, .group = "G", .help = "was always there" },
+        { .name = "new", .flags = OPTION_IN_ARGV, .group = "G", .help = "was not", .since = "9.9" },
+    };
+    struct buf out = BUF_INIT;
+    option_help((struct option_table){ rows, 2 }, &out);
+    assert_non_null(strstr(out.data, "was always there\n"));
+    assert_non_null(strstr(out.data, "was not (since 9.9)\n"));
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finding), cmocka_unit_test(values), cmocka_unit_test(rows), cmocka_unit_test(help_fits),
+        cmocka_unit_test(finding), cmocka_unit_test(values), cmocka_unit_test(rows), cmocka_unit_test(help_fits), cmocka_unit_test(help_tells_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
