@@ -52,9 +52,10 @@ static int ask(int tty, int signals, const char *prompt, struct buf *out)
         return -1;
     silent = before;
     silent.c_lflag = (silent.c_lflag & ~(tcflag_t)ECHO) | ICANON | ISIG;
-    put(tty, prompt);
+    /* In this order: what is typed at the sight of the prompt is neither shown nor flushed away. */
     if (tcsetattr(tty, TCSAFLUSH, &silent) < 0)
         return -1;
+    put(tty, prompt);
     int how = read_line(tty, signals, out);
     tcsetattr(tty, TCSAFLUSH, &before);
     put(tty, "\n");
