@@ -726,6 +726,11 @@ const char *deliver_queue_id(const struct deliver *d)
     return d->queue_id;
 }
 
+bool deliver_is_tls(const struct deliver *d)
+{
+    return d->session && session_is_tls(d->session);
+}
+
 int64_t deliver_octets(const struct deliver *d)
 {
     return d->octets;

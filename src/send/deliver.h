@@ -43,6 +43,9 @@ void deliver_abort(struct deliver *d, struct err *e);
 /* The queue id in the reply to the message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as long as d. */
 const char *deliver_queue_id(const struct deliver *d);
 
+/* Was the connection encrypted, at least in the end? */
+bool deliver_is_tls(const struct deliver *d);
+
 /* Octets of the message taken from it so far, in the last transaction. */
 int64_t deliver_octets(const struct deliver *d);
 

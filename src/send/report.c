@@ -130,7 +130,7 @@ void report_emit(const struct report_params *p, const struct err *verdict)
     emit(p->hub, 0, EV_RESULT,
          F_STR("account", a->name),
          F_STR("host", a->socket ? a->socket : a->host),
-         F_BOOL("tls", a->tls != ACCOUNT_TLS_OFF),
+         F_BOOL("tls", a->tls == ACCOUNT_TLS_ON || p->tls),
          F_BOOL("auth", strcmp(a->auth, "off") != 0),
          F_STR("user", strcmp(a->auth, "off") != 0 ? a->user : NULL),
          F_STR("from", p->env->sender),

@@ -53,6 +53,7 @@ static void deliver_over(struct submission *s, const struct hop *hop, unsigned c
         deliver_abort(d, &interrupted);
     }
     deliver_result(d, e);
+    s->report.tls = deliver_is_tls(d);
     s->report.octets = deliver_octets(d);
     if (!s->report.queue_id)
         s->report.queue_id = xstrdup(deliver_queue_id(d));

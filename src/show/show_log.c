@@ -68,7 +68,7 @@ static void add_recipients(struct buf *out, const struct strlist *l)
 
 static bool is_absent(const struct field *f)
 {
-    return !f || (f->type == FIELD_STRING && !f->s) || (f->type == FIELD_INT && f->i <= 0);
+    return !f || (f->type == FIELD_STRING && !f->s) || (f->type == FIELD_INT && f->i < 0);
 }
 
 static void add_field(struct buf *out, const struct row *row, const struct field *f)

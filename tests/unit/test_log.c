@@ -64,7 +64,7 @@ static void lines(void **state)
            "msgid=<1@x> queueid=ABC ms=12\n");
     logged((const struct field[]){
                F_STR("host", "mail"), F_BOOL("tls", false), F_BOOL("auth", false), F_STR("user", NULL), F_STR("from", "me@x"),
-               F_INT("mailsize", 139), F_INT("smtpstatus", 0), F_STR("smtpmsg", "550-5.1.1 no \x1b[31m'such'\n550 \xc2\x9b user\x7f"),
+               F_INT("mailsize", 139), F_INT_IF("smtpstatus", false, 0), F_STR("smtpmsg", "550-5.1.1 no \x1b[31m'such'\n550 \xc2\x9b user\x7f"),
                F_STR("errormsg", "it's\nwrong"), F_STR("fate", "not-sent"), F_STR("exitcode", "EX_NOUSER"), { .type = FIELD_END } },
            "T host=mail tls=off auth=off from=me@x smtpmsg='550-5.1.1 no ?[31m?such?\\n550 ? user?' errormsg='it?s\\nwrong' exitcode=EX_NOUSER\n");
     strlist_free(&to);
