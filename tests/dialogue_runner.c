@@ -4,7 +4,8 @@
  * dialogue_runner [FILE…]          without a file: all of $srcdir/tests/dialogue
  *
  * Before the first line of the dialogue:
- *   @set NAME VALUE      tls off|may|required|implicit, auth on, lmtp on, all-or-nothing on, domain NAME, timeout SECONDS
+ *   @set NAME VALUE      tls off|may|required|implicit, auth on, lmtp on, all-or-nothing on, etrn QUEUE, domain NAME, timeout SECONDS
+ *   @no-job              there is nothing to send
  *   @job                 another job follows; the words below are of the job last begun. Only the last has `last` set
  *   @from ADDRESS  @to ADDRESS  @orcpt TYPE;ADDRESS (of the last @to)
  *   @message "text"      default "Subject: t\r\n\r\nhello\r\n"; @message-fill N: N octets of lines of our own
@@ -65,7 +66,7 @@ struct play {
     size_t partial;
     struct session *s;
     bool failed;
-    char *domain;
+    char *domain, *etrn;
 };
 
 __attribute__((format(printf, 2, 3))) static void complain(struct play *y, const char *fmt, ...)
@@ -111,6 +112,9 @@ static void set(struct play *y, const char *text)
         unquote(y, value, &b);
         free(y->domain);
         y->p.domain = y->domain = buf_steal(&b);
+    } else if (strncmp(text, "etrn ", 5) == 0) {
+        free(y->etrn);
+        y->p.etrn = y->etrn = xstrdup(value);
     } else if (strncmp(text, "tls ", 4) == 0) {
         for (size_t i = 0; i < 4; i++)
             if (strcmp(value, modes[i]) == 0)
@@ -205,6 +209,8 @@ static void head(struct play *y)
             break;
         if (strcmp(l->word, "set") == 0)
             set(y, l->text);
+        else if (strcmp(l->word, "no-job") == 0)
+            y->job_next = y->jobs_n;
         else if (strcmp(l->word, "job") == 0)
             j = new_job(y);
         else if (!job_word(y, j, l->word, l->text))
@@ -634,6 +640,7 @@ static bool play(const char *name, const struct buf *text, bool bytewise)
     hub_free(&y->hub);
     err_clear(&e);
     free(y->domain);
+    free(y->etrn);
     free(y);
     return ok;
 }

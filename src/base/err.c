@@ -54,6 +54,7 @@ static const struct {
     [STAGE_STARTTLS] = { "starttls", "after STARTTLS" },
     [STAGE_TLS]      = { "tls", "in the TLS handshake" },
     [STAGE_AUTH]     = { "auth", "during AUTH" },
+    [STAGE_ETRN]     = { "etrn", "after ETRN" },
     [STAGE_MAIL]     = { "mail", "after MAIL" },
     [STAGE_RCPT]     = { "rcpt", "after RCPT" },
     [STAGE_DATA]     = { "data", "after DATA" },

@@ -47,6 +47,7 @@ enum stage {
     STAGE_STARTTLS,
     STAGE_TLS,      /* the handshake and the certificate */
     STAGE_AUTH,
+    STAGE_ETRN,
     STAGE_MAIL,
     STAGE_RCPT,
     STAGE_DATA,     /* the DATA command's own reply */

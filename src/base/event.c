@@ -21,13 +21,15 @@ static const struct {
                             "# cannot connect to {host}[[ ({address})]][[ port {port}]][[: {reason}]]" },
     [EV_CONNECTED]      = { "connected", "# connected to {host}[[ ({address})]][[ port {port}]][[ from {local}]]" },
     [EV_PROXY]          = { "proxy", "# through the {type} proxy {host}[[ port {port}]][[ to {target}]]" },
+    [EV_GREETING]       = { "greeting", NULL },   /* the lines of the dialogue show both */
+    [EV_CAPABILITY]     = { "capability", NULL },
     [EV_CLIENT]         = { "client", "C: {line}" },
     [EV_SERVER]         = { "server", "S: {line}" },
     [EV_BODY]           = { "body", "# the message, {octets} octets" },
     [EV_CONTENT]        = { "content", "C: {line}" },
     [EV_PROGRESS]       = { "progress", "# {octets}[[ of {total}]] octets" },
     [EV_TLS]            = { "tls", "# {version}[[ {cipher}]][[ {group}]][[{resumed}, resumed]]"
-                                   "[[{verified}, verified]][[{!verified}, not verified]][[ ({how})]]" },
+                                   "[[{verified}, verified]][[{!verified}, not verified]][[ ({how})]][[: {problem}]]" },
     [EV_CERTIFICATE]    = { "certificate", "# certificate {depth}: {subject}[[, for {names}]][[, by {issuer}]]"
                                            "[[, from {not_before}]][[ to {not_after}]][[ ({days_left} days left)]]"
                                            "[[, SHA-256 {sha256}]]" },

@@ -24,13 +24,16 @@ enum event_kind {
     EV_CONNECT_FAILED, /* host, address, port, reason */
     EV_CONNECTED,   /* host, address, port, local */
     EV_PROXY,       /* type, host, port, target */
+    EV_GREETING,    /* text: the server's greeting, without the code */
+    EV_CAPABILITY,  /* keyword, parameters, meaning, tls (bool: told under TLS), size_max, mechanisms (list): one line of EHLO's reply */
     EV_CLIENT,      /* line: a line we sent, without CRLF */
     EV_SERVER,      /* line: a line the server sent, without CRLF */
     EV_BODY,        /* octets: a message was sent (text transcript: how much) */
     EV_CONTENT,     /* line: a line of the message itself; only emitted when hub_wants() it */
     EV_PROGRESS,    /* octets, total (where known): so much of the message has left; only emitted when hub_wants() it */
-    EV_TLS,         /* version, cipher, group, resumed, verified (bool), how */
-    EV_CERTIFICATE, /* depth, subject, issuer, names (list), not_before, not_after (times), days_left, sha256 */
+    EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), description (GnuTLS's words) */
+    EV_CERTIFICATE, /* depth, subject, issuer, names (list), not_before, not_after (times), days_left,
+                       key, sha256, spki_sha256, sha1 */
     EV_SECRET,      /* source, user: a secret was found, and where; never the secret itself */
     EV_AUTH,        /* mechanism, user, ok (bool) */
     EV_PHASE,       /* name, us: a phase of the connection ended and took so many microseconds */

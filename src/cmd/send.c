@@ -12,13 +12,20 @@
 #include "cmd/config.h"
 #include "cmd/recipients.h"
 #include "cmd/send.h"
+#include "cmd/serverinfo.h"
 #include "cmd/version.h"
 #include "conf/cmdline.h"
 #include "mail/address.h"
 #include "mail/prepare.h"
+#include "send/inquire.h"
 #include "send/submit.h"
 
 enum { PROGRESS_LEAST = 1000000 };
+
+static bool is_inquiry(const struct run *r)
+{
+    return r->opt.serverinfo || r->opt.rmqs;
+}
 
 /* ---- account ---- */
 
@@ -194,6 +201,8 @@ static bool listen_to_events(struct run *r, struct err *e)
     }
     if (r->opt.json)
         r->report = show_report_open(&r->hub);
+    if (is_inquiry(r))
+        return true; /* the log is of mail */
     if (r->account.logfile || r->account.syslog) {
         r->log = (struct show_log){ .file = r->account.logfile, .time_format = r->account.logfile_time_format,
                                     .syslog_facility = r->account.syslog,
@@ -211,6 +220,30 @@ static bool deliver(struct run *r, struct err *e)
         .account = &r->account, .env = &r->env, .message = &r->message, .hub = &r->hub, .started = r->started,
     };
     return submit(&params, e);
+}
+
+/* `--serverinfo` and `--rmqs`: a connection without a message. */
+static bool ask_server(struct run *r, struct err *e)
+{
+    if (r->operands.n > 0) {
+        err_set(e, FAULT_USAGE, "there is no message to send to '%s'", r->operands.v[0]);
+        return err_hint(e, "'%s' goes without recipients", r->opt.rmqs ? "--rmqs" : "--serverinfo");
+    }
+    if (!send_choose_account(r, e))
+        return false;
+    if (r->opt.pretend)
+        return account_print(&r->account, stdout);
+    if (!listen_to_events(r, e))
+        return false;
+    struct serverinfo *info = NULL;
+    if (r->opt.serverinfo && !r->opt.json)
+        info = serverinfo_open(&r->hub, r->account.protocol == ACCOUNT_LMTP ? "LMTP" : "SMTP");
+    const struct inquire_params params = {
+        .account = &r->account, .etrn = r->opt.rmqs, .hub = &r->hub, .started = r->started,
+    };
+    bool ok = inquire(&params, e);
+    serverinfo_close(info, stdout);
+    return ok;
 }
 
 /* `--dry-run`: what would be said, as the dialogue's notes, and the message as it would go out. */
@@ -235,6 +268,8 @@ bool send_taken(struct run *r, struct err *e)
 
 bool send_message(struct run *r, struct err *e)
 {
+    if (is_inquiry(r))
+        return ask_server(r, e);
     bool needs_message_first = r->opt.read_envelope_from && !r->opt.from;
     if ((needs_message_first && !take_message(r, e)) || !send_choose_account(r, e))
         return false;

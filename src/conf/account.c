@@ -44,6 +44,12 @@ bool send_options_bind(struct send_options *so, const struct settings *send, con
         err_set(e, FAULT_USAGE, "--account and --host do not go together");
         return err_hint(e, "--host uses no file; leave it out to use the host of account '%s'", so->account_name);
     }
+    if (so->serverinfo && so->rmqs)
+        return err_set(e, FAULT_USAGE, "--serverinfo and --rmqs do not go together");
+    if (so->rmqs && strpbrk(so->rmqs, " \t")) {
+        err_set(e, FAULT_USAGE, "'%s' is no name of a queue", so->rmqs);
+        return err_hint(e, "--rmqs takes a host, @domain or #queue");
+    }
     return true;
 }
 

@@ -81,6 +81,8 @@ struct send_options {
     char *from;                /* -f; "" is the null sender */
     char *dsn_envid;           /* -V; at most 100 octets as xtext */
     bool dry_run, pretend;
+    bool serverinfo;           /* -S */
+    char *rmqs;                /* host, @domain or #queue */
     bool json;
     int verbose;               /* -v 1, -d 2 */
     bool timings;              /* times in the transcript */

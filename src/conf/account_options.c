@@ -169,6 +169,10 @@ static const struct option send_rows[] = {
       .help = "print envelope and message, send nothing" },
     { .name = "pretend", .letter = 'P', .group = "Mode", .type = OPTION_FLAG, .flags = ARGV, .def = "off", S(pretend),
       .help = "print the settings that would be used, send nothing" },
+    { .name = "serverinfo", .letter = 'S', .group = "Mode", .type = OPTION_FLAG, .flags = ARGV, .def = "off", S(serverinfo),
+      .help = "print what the server offers, its certificate and times; send nothing" },
+    { .name = "rmqs", .group = "Mode", .type = OPTION_TEXT, .flags = ARGV | WIRE, .arg = "HOST|@DOMAIN|#QUEUE", S(rmqs),
+      .help = "have the server start this queue (ETRN), send nothing" },
 
     { .name = "verbose", .letter = 'v', .group = "Output", .type = OPTION_FLAG, .flags = ARGV, BY_HAND,
       .help = "show the dialogue with the server" },

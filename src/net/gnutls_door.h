@@ -37,6 +37,7 @@
     X(gnutls_session_channel_binding)              \
     X(gnutls_session_ext_master_secret_status)     \
     X(gnutls_session_is_resumed)                   \
+    X(gnutls_session_get_desc)                     \
     X(gnutls_protocol_get_version)                 \
     X(gnutls_protocol_get_name)                    \
     X(gnutls_cipher_get)                           \

@@ -12,6 +12,7 @@
 struct tls_params {
     const char *host;           /* name for SNI and the certificate check; an address literal is checked as such, no SNI */
     bool verify;                /* false: encrypt only, whoever answers */
+    bool tolerate;              /* go on with a peer that is not verified; the facts say why. Never where AUTH or mail follows */
     const char *trust_file;     /* NULL or "system": the system's store; else a PEM file */
     const char *crl_file;       /* NULL: none */
     const struct strlist *fingerprints; /* SHA-256 (SHA-1, MD5 by length) of the certificate as hex with or without
@@ -31,6 +32,7 @@ struct tls_certificate {
     struct strlist names;    /* DNS names and addresses it is valid for */
     long long not_before, not_after; /* seconds since the epoch */
     char *sha256;            /* own: hex with colons, of the certificate */
+    char *sha1;              /* own: the same by SHA-1, which old tools still show */
     char *spki_sha256;       /* own: hex with colons, of the public key */
     char *key;               /* own: "RSA 2048", "EC/ECDSA 256" */
 };
@@ -42,6 +44,8 @@ struct tls_facts {
     bool resumed;
     bool verified; /* by trust or by fingerprint */
     const char *how; /* "trust", "fingerprint", "none" */
+    char *problem;   /* own or NULL: why it is not verified, where that was tolerated */
+    char *description; /* own or NULL: GnuTLS's words for the session, "(TLS1.3)-(ECDHE-…" */
     struct tls_certificate *chain; /* own, n of them, the peer's own first */
     size_t n;
 };

@@ -15,6 +15,7 @@ void tls_certificate_free(struct tls_certificate *c)
     free(c->issuer);
     strlist_free(&c->names);
     free(c->sha256);
+    free(c->sha1);
     free(c->spki_sha256);
     free(c->key);
     *c = (struct tls_certificate){ 0 };
@@ -25,6 +26,8 @@ void tls_facts_free(struct tls_facts *f)
     free(f->version);
     free(f->cipher);
     free(f->group);
+    free(f->problem);
+    free(f->description);
     for (size_t i = 0; i < f->n; i++)
         tls_certificate_free(&f->chain[i]);
     free(f->chain);
@@ -92,6 +95,9 @@ void tls_certificate_read(const struct gnutls_api *api, const gnutls_datum_t *de
     *c = (struct tls_certificate){ 0 };
     if (api->gnutls_fingerprint(GNUTLS_DIG_SHA256, der, digest, &n) >= 0)
         c->sha256 = colon_hex(digest, n);
+    n = sizeof digest;
+    if (api->gnutls_fingerprint(GNUTLS_DIG_SHA1, der, digest, &n) >= 0)
+        c->sha1 = colon_hex(digest, n);
     if (api->gnutls_x509_crt_init(&crt) < 0)
         return;
     if (api->gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) >= 0) {
@@ -137,5 +143,8 @@ void tls_facts_session(struct tls *t)
     fill(&t->facts.version, api->gnutls_protocol_get_name(api->gnutls_protocol_get_version(t->session)));
     fill(&t->facts.cipher, cipher == GNUTLS_CIPHER_NULL ? NULL : api->gnutls_cipher_get_name(cipher));
     fill(&t->facts.group, group == GNUTLS_GROUP_INVALID ? NULL : api->gnutls_group_get_name(group));
+    char *description = api->gnutls_session_get_desc(t->session); /* by malloc */
+    fill(&t->facts.description, description);
+    free(description);
     t->facts.resumed = t->up && api->gnutls_session_is_resumed(t->session);
 }

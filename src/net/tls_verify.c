@@ -289,20 +289,29 @@ static bool by_trust(struct tls *t)
     return true;
 }
 
+static bool accept_peer(struct tls *t)
+{
+    const struct tls_params *p = t->params;
+    unsigned n = 0;
+    const gnutls_datum_t *leaf = t->api->gnutls_certificate_get_peers(t->session, &n);
+    tls_facts_chain(t);
+    if (!leaf || t->facts.n == 0)
+        return err_set(&t->why, FAULT_CERTIFICATE, "the server '%s' shows no certificate", p->host);
+    if (p->fingerprints && p->fingerprints->n > 0)
+        return by_fingerprint(t, leaf);
+    return !p->verify || by_trust(t);
+}
+
 int tls_verify(gnutls_session_t session)
 {
     struct err ignored = ERR_INIT;
-    const struct gnutls_api *api = gnutls_door(&ignored); /* open already */
-    struct stream *s = api->gnutls_session_get_ptr(session);
+    struct stream *s = gnutls_door(&ignored) /* open already */ ->gnutls_session_get_ptr(session);
     struct tls *t = s->tls;
-    unsigned n = 0;
-    const gnutls_datum_t *leaf = api->gnutls_certificate_get_peers(session, &n);
-    tls_facts_chain(t);
-    if (!leaf || t->facts.n == 0) {
-        err_set(&t->why, FAULT_CERTIFICATE, "the server '%s' shows no certificate", t->params->host);
+    if (accept_peer(t))
+        return 0;
+    if (!t->params->tolerate)
         return -1;
-    }
-    if (t->params->fingerprints && t->params->fingerprints->n > 0)
-        return by_fingerprint(t, leaf) ? 0 : -1;
-    return !t->params->verify || by_trust(t) ? 0 : -1;
+    t->facts.problem = xstrdup(t->why.text);
+    err_clear(&t->why);
+    return 0;
 }

@@ -19,6 +19,24 @@ void credentials_free(struct credentials *l)
     hub_unhide(l->hub);
 }
 
+static void mask(const struct hub *h, char **text)
+{
+    struct buf b = BUF_SECRET_INIT;
+    if (!*text)
+        return;
+    buf_adds(&b, *text);
+    hub_mask(h, &b);
+    secret_free(*text);
+    *text = buf_steal(&b);
+}
+
+void credentials_mask(const struct credentials *l, struct err *e)
+{
+    mask(l->hub, &e->text);
+    mask(l->hub, &e->server);
+    mask(l->hub, &e->hint);
+}
+
 bool credentials_needed(const struct account *a)
 {
     return strcmp(a->auth, "off") != 0 && strcmp(a->auth, "EXTERNAL") != 0 && strcmp(a->auth, "GSSAPI") != 0;

@@ -21,6 +21,10 @@ struct credentials {
 void credentials_init(struct credentials *l, const struct account *a, struct hub *hub, usec deadline);
 void credentials_free(struct credentials *l);
 
+/* Cuts the secrets out of the error. A server may echo what it was sent: the events were cut by the hub; the error leaves by
+ * another way. */
+void credentials_mask(const struct credentials *l, struct err *e);
+
 /* Does the account log in with a password or token at all (not `auth off`, EXTERNAL, GSSAPI)? Then it is worth asking for it
  * before a server is kept waiting. */
 bool credentials_needed(const struct account *a);

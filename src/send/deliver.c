@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "auth/sasl.h"
 #include "base/ascii.h"
@@ -18,7 +17,6 @@ enum {
     READ_BLOCK = 16 << 10,
     RCPTS_EVERY_SERVER_TAKES = 100,  /* RFC 5321 4.5.3.1.8 */
     RCPTS_AT_ONCE = 1000,            /* some servers end the session when they are asked for many more than they take */
-    SECONDS_PER_DAY = 24 * 60 * 60,
     RUN_SECONDS = 15 * 60,           /* `deadline auto`: so long for the dialogue … */
     SLOWEST_OCTETS_PER_SECOND = 16 << 10, /* … and a second more for so much of the message */
     TURNS = 64,                      /* wants served before deadlines and signals are looked at again */
@@ -97,41 +95,6 @@ static bool fail(struct deliver *d, struct err *e)
     else
         err_move(&d->err, e);
     return finish(d);
-}
-
-/* ---- TLS ---- */
-
-static void tell_tls(struct deliver *d)
-{
-    const struct tls_facts *f = stream_tls_facts(d->stream);
-    const long long now = time(NULL);
-    if (!f)
-        return;
-    if (f->version)
-        emit(d->p.hub, d->p.connection, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher),
-             F_STR("group", f->group), F_BOOL("resumed", f->resumed), F_BOOL("verified", f->verified), F_STR("how", f->how));
-    for (size_t i = 0; i < f->n; i++) {
-        const struct tls_certificate *c = &f->chain[i];
-        emit(d->p.hub, d->p.connection, EV_CERTIFICATE, F_INT("depth", (int64_t)i), F_STR("subject", c->subject),
-             F_STR("issuer", c->issuer), F_LIST("names", &c->names), F_TIME("not_before", c->not_before),
-             F_TIME("not_after", c->not_after), F_INT("days_left", (c->not_after - now) / SECONDS_PER_DAY),
-             F_STR("sha256", c->sha256));
-    }
-}
-
-struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop)
-{
-    const char *host = a->tls_host_override ? a->tls_host_override : hop->host;
-    return (struct tls_params){
-        .host = host ? host : "localhost",
-        .verify = hop->verify,
-        .trust_file = a->tls_trust_file,
-        .crl_file = a->tls_crl_file,
-        .fingerprints = &a->tls_fingerprint,
-        .key_file = a->tls_key_file,
-        .cert_file = a->tls_cert_file,
-        .priorities = a->tls_priorities,
-    };
 }
 
 /* ---- AUTH ---- */
@@ -369,7 +332,7 @@ static bool next_job(struct deliver *d)
         keep_queue_id(d);
         requeue_too_many(d);
     }
-    size_t pending = envelope_count(env, RCPT_PENDING);
+    size_t pending = env ? envelope_count(env, RCPT_PENDING) : 0;
     size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : d->p.account->all_or_nothing ? SIZE_MAX : RCPTS_AT_ONCE;
     if (pending == 0 || (caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max)) {
         session_no_job(d->session);
@@ -507,11 +470,11 @@ static bool serve_tls(struct deliver *d, struct err *e)
     case IO_AGAIN:
         return true;
     case IO_DONE:
-        tell_tls(d);
+        deliver_tls_tell(d->p.hub, d->p.connection, stream_tls_facts(d->stream));
         return false;
     case IO_EOF:
     case IO_ERROR:
-        tell_tls(d);
+        deliver_tls_tell(d->p.hub, d->p.connection, stream_tls_facts(d->stream));
         err_stage(e, STAGE_TLS);
         return false;
     }
@@ -580,7 +543,8 @@ static void start_session(struct deliver *d)
         .lmtp = a->protocol == ACCOUNT_LMTP,
         .domain = a->domain ? a->domain : "localhost",
         .tls = d->p.hop->tls,
-        .auth = strcmp(a->auth, "off") != 0,
+        .auth = !d->p.look && strcmp(a->auth, "off") != 0,
+        .etrn = d->p.etrn,
         .all_or_nothing = a->all_or_nothing,
         .timeout = a->timeout,
         .hub = d->p.hub,
@@ -685,6 +649,8 @@ struct deliver *deliver_new(const struct deliver_params *p)
     *d = (struct deliver){ .task = { step, waits }, .p = *p, .binding = BUF_INIT, .source_fd = -1 };
     d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
     d->tls = deliver_tls_params(a, p->hop);
+    d->tls.verify |= p->look;
+    d->tls.tolerate = p->look;
     const struct dial_params dial = {
         .host = p->hop->host,
         .port = p->hop->port,
@@ -710,6 +676,18 @@ struct task *deliver_task(struct deliver *d)
     return &d->task;
 }
 
+void deliver_run(struct deliver *d, struct err *e)
+{
+    struct task *task = &d->task;
+    int number = 0;
+    if (!loop_run(&task, 1, &number)) {
+        struct err interrupted = ERR_INIT;
+        err_set(&interrupted, FAULT_TEMPORARY, "interrupted by signal %d (%s)", number, strsignal(number));
+        deliver_abort(d, &interrupted);
+    }
+    deliver_result(d, e);
+}
+
 void deliver_result(const struct deliver *d, struct err *e)
 {
     err_copy(e, &d->err);
@@ -719,6 +697,12 @@ void deliver_abort(struct deliver *d, struct err *e)
 {
     if (d->state != FINISHED)
         fail(d, e);
+}
+
+const struct reply *deliver_etrn_reply(const struct deliver *d)
+{
+    const struct reply *r = d->session ? session_etrn_reply(d->session) : NULL;
+    return r && r->code ? r : NULL;
 }
 
 const char *deliver_queue_id(const struct deliver *d)

@@ -18,8 +18,10 @@
 struct deliver_params {
     const struct account *account; /* borrowed */
     const struct hop *hop;         /* borrowed */
-    struct envelope *env;          /* borrowed; fates are set */
-    struct message *message;       /* borrowed */
+    struct envelope *env;          /* borrowed; fates are set. NULL: there is nothing to send */
+    struct message *message;       /* borrowed; NULL with env */
+    const char *etrn;              /* borrowed: start this queue of the server; NULL: none */
+    bool look;                     /* the server is only looked at: nobody logs in, and any certificate will do */
     struct credentials *credentials;           /* borrowed */
     struct hub *hub;               /* borrowed */
     unsigned connection;
@@ -29,16 +31,25 @@ struct deliver_params {
 /* What TLS must be on this hop; strings are the account's and the hop's. */
 struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop);
 
+/* Emits EV_TLS and EV_CERTIFICATE. NULL: nothing. */
+void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_facts *f);
+
 struct deliver;
 
 struct deliver *deliver_new(const struct deliver_params *p);
 struct task *deliver_task(struct deliver *d);
+
+/* Runs the task alone to its end, or until a signal ends it; then as deliver_result. */
+void deliver_run(struct deliver *d, struct err *e);
 
 /* After the task has finished: how it went. The envelope has the single fates; *e what ended the connection, if something did. */
 void deliver_result(const struct deliver *d, struct err *e);
 
 /* Ends a task that is still under way (a signal): *e is moved into it. */
 void deliver_abort(struct deliver *d, struct err *e);
+
+/* The answer to ETRN; NULL: none came. Valid as long as d. */
+const struct reply *deliver_etrn_reply(const struct deliver *d);
 
 /* The queue id in the reply to the message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as long as d. */
 const char *deliver_queue_id(const struct deliver *d);

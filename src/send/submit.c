@@ -2,9 +2,7 @@
 #include "send/submit.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "net/loop.h"
 #include "net/tls.h"
 #include "send/credentials.h"
 #include "send/deliver.h"
@@ -45,14 +43,7 @@ static void deliver_over(struct submission *s, const struct hop *hop, unsigned c
         .deadline = s->deadline,
     };
     struct deliver *d = deliver_new(&params);
-    struct task *task = deliver_task(d);
-    int number = 0;
-    if (!loop_run(&task, 1, &number)) {
-        struct err interrupted = ERR_INIT;
-        err_set(&interrupted, FAULT_TEMPORARY, "interrupted by signal %d (%s)", number, strsignal(number));
-        deliver_abort(d, &interrupted);
-    }
-    deliver_result(d, e);
+    deliver_run(d, e);
     s->report.tls = deliver_is_tls(d);
     s->report.octets = deliver_octets(d);
     if (!s->report.queue_id)
@@ -76,18 +67,6 @@ static void deliver_all(struct submission *s, struct err *e)
     err_clear(&connection);
 }
 
-/* A server may echo what it was sent. The events were cut by the hub; the error leaves by another way. */
-static void mask(const struct hub *h, char **text)
-{
-    struct buf b = BUF_SECRET_INIT;
-    if (!*text)
-        return;
-    buf_adds(&b, *text);
-    hub_mask(h, &b);
-    secret_free(*text);
-    *text = buf_steal(&b);
-}
-
 bool submit(const struct submit_params *p, struct err *e)
 {
     struct submission s = {
@@ -100,9 +79,7 @@ bool submit(const struct submit_params *p, struct err *e)
         deliver_all(&s, e);
     hint_add(e);
     report_emit(&s.report, e);
-    mask(p->hub, &e->text);
-    mask(p->hub, &e->server);
-    mask(p->hub, &e->hint);
+    credentials_mask(&s.credentials, e);
     free(s.report.queue_id);
     credentials_free(&s.credentials);
     route_free(&s.route);

@@ -14,7 +14,7 @@ struct part {
 
 struct show_report {
     struct hub *hub; /* borrowed */
-    struct part result, recipients, phases, tls, certificates, warnings;
+    struct part server, capabilities, result, recipients, phases, tls, certificates, warnings;
 };
 
 static void part_init(struct part *p)
@@ -30,6 +30,30 @@ static void add_object(struct part *p, const struct event *ev)
         json_int(&p->json, "connection", ev->connection);
     fields_json(&p->json, ev->fields);
     json_end_object(&p->json);
+}
+
+static void empty(struct part *p)
+{
+    buf_reset(&p->text);
+    p->json.comma = false;
+}
+
+static void take_connected(struct show_report *r, const struct event *ev)
+{
+    empty(&r->server);
+    empty(&r->capabilities);
+    fields_json(&r->server.json, ev->fields);
+}
+
+static void take_greeting(struct show_report *r, const struct event *ev)
+{
+    const struct field *text = event_field(ev, "text");
+    json_string_n(&r->server.json, "greeting", text->s, text->len);
+}
+
+static void take_capability(struct show_report *r, const struct event *ev)
+{
+    add_object(&r->capabilities, ev);
 }
 
 static void take_recipient(struct show_report *r, const struct event *ev)
@@ -54,12 +78,6 @@ static void take_warning(struct show_report *r, const struct event *ev)
         json_string_n(&r->warnings.json, NULL, text->s, text->len);
 }
 
-static void empty(struct part *p)
-{
-    buf_reset(&p->text);
-    p->json.comma = false;
-}
-
 /* The connection that was used last counts. */
 static void take_tls(struct show_report *r, const struct event *ev)
 {
@@ -80,6 +98,9 @@ static void take_result(struct show_report *r, const struct event *ev)
 }
 
 static void (*const takers[EV_COUNT])(struct show_report *r, const struct event *ev) = {
+    [EV_CONNECTED] = take_connected,
+    [EV_GREETING] = take_greeting,
+    [EV_CAPABILITY] = take_capability,
     [EV_RECIPIENT] = take_recipient,
     [EV_PHASE] = take_phase,
     [EV_TLS] = take_tls,
@@ -97,6 +118,8 @@ struct show_report *show_report_open(struct hub *h)
 {
     struct show_report *r = xcalloc(1, sizeof *r);
     r->hub = h;
+    part_init(&r->server);
+    part_init(&r->capabilities);
     part_init(&r->result);
     part_init(&r->recipients);
     part_init(&r->phases);
@@ -113,8 +136,10 @@ struct show_report *show_report_open(struct hub *h)
 
 static void write_report(const struct show_report *r, FILE *out)
 {
-    fprintf(out, "{%s%s\"recipients\":[%s],\"phases\":[%s],\"tls\":%s,\"certificates\":[%s],\"warnings\":[%s]}\n",
-            r->result.text.data, r->result.text.len ? "," : "", r->recipients.text.data, r->phases.text.data,
+    fprintf(out, "{%s%s\"recipients\":[%s],\"server\":%s%s%s,\"capabilities\":[%s],\"phases\":[%s],\"tls\":%s,\"certificates\":[%s],\"warnings\":[%s]}\n",
+            r->result.text.data, r->result.text.len ? "," : "", r->recipients.text.data,
+            r->server.text.len ? "{" : "null", r->server.text.data, r->server.text.len ? "}" : "", r->capabilities.text.data,
+            r->phases.text.data,
             r->tls.text.len ? r->tls.text.data : "null", r->certificates.text.data, r->warnings.text.data);
     fflush(out);
 }
@@ -126,6 +151,8 @@ void show_report_close(struct show_report *r, FILE *out)
     if (out)
         write_report(r, out);
     hub_unlisten(r->hub, r);
+    buf_free(&r->server.text);
+    buf_free(&r->capabilities.text);
     buf_free(&r->result.text);
     buf_free(&r->recipients.text);
     buf_free(&r->phases.text);

@@ -36,6 +36,11 @@ static bool auth_due(const struct session *s)
     return s->p.auth && !s->authenticated;
 }
 
+static bool etrn_due(const struct session *s)
+{
+    return s->p.etrn != NULL && s->etrn_reply.code == 0;
+}
+
 /* Is something asked for that this server does not have? Then the error is set. */
 static bool feature_missing(struct session *s)
 {
@@ -58,6 +63,13 @@ static bool feature_missing(struct session *s)
             err_hint(&s->err, "this port may not be for submission: try 587 or 465, or set 'auth' to off");
         else
             err_hint(&s->err, "the server may offer AUTH only under TLS");
+        return true;
+    }
+    if (etrn_due(s) && !session_has(s, CAP_ETRN)) {
+        err_set(&s->err, FAULT_UNAVAILABLE, "the server does not offer ETRN, so it cannot be asked to start a queue");
+        err_stage(&s->err, STAGE_ETRN);
+        err_hint(&s->err, s->tls_up ? "ask its administrator which server holds the mail for '%s'"
+                                    : "the server may offer ETRN for '%s' only under TLS", s->p.etrn);
         return true;
     }
     return false;
@@ -104,6 +116,8 @@ static bool advance(struct session *s)
         session_leave(s);
     else if (auth_due(s))
         ask(s, ASK_AUTH);
+    else if (etrn_due(s))
+        advance_push(s, CMD_ETRN, 0);
     else if (!t->active)
         ask(s, ASK_JOB);
     else if (!t->begun)

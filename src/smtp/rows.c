@@ -34,6 +34,11 @@ static void write_bdat(struct session *s, const struct command *c, struct buf *l
         buf_printf(line, "BDAT %lld LAST", s->body.chunked ? 0LL : (long long)s->t.job.size);
 }
 
+static void write_etrn(struct session *s, const struct command *c, struct buf *line)
+{
+    buf_printf(line, "%s %s", rows[c->kind].word, s->p.etrn);
+}
+
 static bool greeting_reply(struct session *s, const struct command *c, const struct reply *r)
 {
     (void)c;
@@ -47,8 +52,25 @@ static bool greeting_reply(struct session *s, const struct command *c, const str
         s->greeted = true;
         free(s->greeting);
         s->greeting = xstrdup(r->text.data);
+        emit(s->p.hub, s->p.connection, EV_GREETING, F_STR("text", s->greeting));
     }
     return true;
+}
+
+static void tell_capabilities(const struct session *s)
+{
+    if (!hub_wants(s->p.hub, EV_CAPABILITY))
+        return;
+    for (size_t i = 0; i < s->caps.lines.n; i++) {
+        struct buf keyword = BUF_INIT;
+        const char *parameters, *meaning = caps_explain(s->caps.lines.v[i], &keyword, &parameters);
+        bool auth = ascii_ieq(keyword.data, cap_word(CAP_AUTH)), size = ascii_ieq(keyword.data, cap_word(CAP_SIZE));
+        emit(s->p.hub, s->p.connection, EV_CAPABILITY, F_STR("keyword", keyword.data),
+             F_STR("parameters", *parameters ? parameters : NULL), F_STR("meaning", meaning), F_BOOL("tls", s->tls_up),
+             F_INT_IF("size_max", size && s->caps.size_max > 0, s->caps.size_max),
+             auth ? F_LIST("mechanisms", &s->caps.auth) : F_STR("mechanisms", NULL));
+        buf_free(&keyword);
+    }
 }
 
 /* May HELO help where EHLO was refused with r? Old servers answer 500 to 504; some say 550. 521 and 554 mean that
@@ -78,8 +100,9 @@ static bool hello_reply(struct session *s, const struct command *c, const struct
             caps_free(&s->caps);
         else
             caps_parse(&s->caps, r);
+        tell_capabilities(s);
         if (s->p.tls == SESSION_TLS_MAY && !s->tls_up && !session_has(s, CAP_STARTTLS))
-            emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server does not offer STARTTLS; the mail goes out in clear"));
+            emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server does not offer STARTTLS; all goes out in clear"));
     } else if (reply_more(r)) {
         session_protocol_error(s, r, "the server's answer to EHLO makes no sense");
     } else if (helo_may_help(c, r) && helo_is_enough(s, r)) {
@@ -101,11 +124,24 @@ static bool starttls_reply(struct session *s, const struct command *c, const str
         session_protocol_error(s, r, "the server's answer to STARTTLS makes no sense");
     } else if (s->p.tls == SESSION_TLS_MAY) {
         s->starttls_refused = true;
-        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server refused STARTTLS; the mail goes out in clear"));
+        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server refused STARTTLS; all goes out in clear"));
     } else {
         session_refused(s, r, FAULT_UNAVAILABLE, "the server refused STARTTLS, and TLS is required");
         err_hint(&s->err, reply_temporary(r) ? "nothing was sent; the server may be able to later, or try TLS from the start (port 465)"
                                              : "nothing was sent; try TLS from the start (port 465), or port 587");
+        session_leave(s);
+    }
+    return true;
+}
+
+static bool etrn_reply(struct session *s, const struct command *c, const struct reply *r)
+{
+    (void)c;
+    reply_copy(&s->etrn_reply, r);
+    if (reply_more(r)) {
+        session_protocol_error(s, r, "the server's answer to ETRN makes no sense");
+    } else if (!reply_ok(r)) {
+        session_refused(s, r, FAULT_UNAVAILABLE, "the server did not start the queue '%s'", s->p.etrn);
         session_leave(s);
     }
     return true;
@@ -142,6 +178,7 @@ const struct row rows[] = {
     [CMD_STARTTLS] = { "STARTTLS", STAGE_STARTTLS, SECONDS(60), .last = true, .write = write_word, .reply = starttls_reply },
     [CMD_AUTH] = { "AUTH", STAGE_AUTH, SECONDS(60), .last = true, .write = login_write, .reply = login_reply },
     [CMD_RESPONSE] = { "the response", STAGE_AUTH, SECONDS(60), .last = true, .write = login_write, .reply = login_reply },
+    [CMD_ETRN] = { "ETRN", STAGE_ETRN, SECONDS(60), .last = true, .write = write_etrn, .reply = etrn_reply },
     [CMD_RSET] = { "RSET", STAGE_RSET, SECONDS(60), .write = write_word, .reply = rset_reply },
     [CMD_MAIL] = { "MAIL", STAGE_MAIL, SECONDS(60), .write = transaction_write_mail, .reply = transaction_mail_reply },
     [CMD_RCPT] = { "RCPT", STAGE_RCPT, SECONDS(60), .write = transaction_write_rcpt, .reply = transaction_rcpt_reply },

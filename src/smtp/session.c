@@ -13,7 +13,7 @@ struct session *session_new(const struct session_params *p)
 
     s->p = *p;
     s->tls_up = p->tls == SESSION_TLS_IMPLICIT;
-    s->data_reply = s->login.refusal = (struct reply)REPLY_INIT;
+    s->data_reply = s->etrn_reply = s->login.refusal = (struct reply)REPLY_INIT;
     s->login.challenge = s->login.line = s->login.held = (struct buf)BUF_SECRET_INIT;
     s->out = s->tail = (struct buf)BUF_SECRET_INIT;
     s->body.line = (struct buf)BUF_INIT;
@@ -28,6 +28,7 @@ void session_free(struct session *s)
     caps_free(&s->caps);
     free(s->greeting);
     reply_free(&s->data_reply);
+    reply_free(&s->etrn_reply);
     err_clear(&s->err);
     free(s->t.state);
     login_free(&s->login);
@@ -418,6 +419,11 @@ bool session_is_tls(const struct session *s)
 const struct reply *session_data_reply(const struct session *s)
 {
     return &s->data_reply;
+}
+
+const struct reply *session_etrn_reply(const struct session *s)
+{
+    return &s->etrn_reply;
 }
 
 const struct err *session_error(const struct session *s)

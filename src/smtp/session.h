@@ -49,6 +49,7 @@ struct session_params {
     const char *domain;   /* argument of EHLO or LHLO */
     enum session_tls tls;
     bool auth;            /* authenticate before the first MAIL, or end */
+    const char *etrn;     /* start this queue (RFC 1985: host, @domain or #queue) when all else is settled, or end; NULL: none */
     bool all_or_nothing;  /* one recipient refused: nobody gets the message */
     usec timeout;         /* for every step; 0: each row's own (RFC 5321 4.5.3.2, shortened; see rows.c) */
     struct hub *hub;      /* borrowed; NULL: silent */
@@ -129,6 +130,7 @@ void session_no_job(struct session *s);
 const struct caps *session_caps(const struct session *s);
 const char *session_greeting(const struct session *s);         /* text of the 220, "" before */
 bool session_is_tls(const struct session *s);
+const struct reply *session_etrn_reply(const struct session *s); /* code 0: none */
 /* The reply to the end of the last job's message (code 0: none; LMTP: the best of them): its text holds the queue id. */
 const struct reply *session_data_reply(const struct session *s);
 

@@ -16,6 +16,7 @@ enum command_kind {
     CMD_STARTTLS,
     CMD_AUTH,
     CMD_RESPONSE,
+    CMD_ETRN,
     CMD_RSET,
     CMD_MAIL,
     CMD_RCPT,
@@ -101,7 +102,7 @@ struct session {
     enum hello hello;
     struct caps caps;
     char *greeting;           /* own or NULL */
-    struct reply data_reply;
+    struct reply data_reply, etrn_reply;
     bool open;                /* the server holds a transaction that nothing has ended */
     unsigned jobs;            /* begun so far */
     bool leaving;             /* nothing follows but QUIT */

@@ -157,6 +157,13 @@ def test_to_standard_output(serve):
     assert re.fullmatch(r"\w{3} \d\d \d\d:\d\d:\d\d host=127.0.0.1 .* exitcode=EX_OK .*\n", done.stdout)
 
 
+def test_nothing_that_is_no_mail_is_logged(serve, tmp_path):
+    log = tmp_path / "log"
+    for mode in ("--serverinfo", "--rmqs=x"):
+        run(ENVOI, "--host=127.0.0.1", f"--port={serve().port}", f"--logfile={log}", mode)
+    assert not log.exists()
+
+
 # ---- syslog: a socket of ours as /dev/log, where only envoi sees it ----
 
 def in_namespace(tmp_path, *command):

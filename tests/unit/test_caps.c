@@ -87,8 +87,31 @@ static void test_words(void **state)
     assert_string_equal(cap_word((enum cap)(1 << 30)), "");
 }
 
+static void test_explained(void **state)
+{
+    static const struct { const char *line, *keyword, *parameters; bool known; } rows[] = {
+        { "SIZE 1000", "SIZE", "1000", true },
+        { "size", "size", "", true },
+        { "AUTH=LOGIN PLAIN", "AUTH", "LOGIN PLAIN", true },
+        { "MT-PRIORITY\tMIXER", "MT-PRIORITY", "MIXER", true },
+        { "X-FOO a b", "X-FOO", "a b", false },
+        { "SIZES", "SIZES", "", false },
+        { "", "", "", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf keyword = BUF_INIT;
+        const char *parameters, *meaning = caps_explain(rows[i].line, &keyword, &parameters);
+        assert_string_equal(keyword.data, rows[i].keyword);
+        assert_string_equal(parameters, rows[i].parameters);
+        assert_int_equal(meaning != NULL, rows[i].known);
+        buf_free(&keyword);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_lines), cmocka_unit_test(test_words) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_lines), cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_explained) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,8 +122,13 @@ static void report(void **state)
     hub_init(&h);
     sink_open(&s);
     struct show_report *r = show_report_open(&h);
+    emit(&h, 1, EV_CONNECTED, F_STR("host", "old"));
+    emit(&h, 1, EV_CAPABILITY, F_STR("keyword", "DSN"));
     emit(&h, 1, EV_TLS, F_STR("version", "TLS1.2"));
     emit(&h, 1, EV_CERTIFICATE, F_INT("depth", 0), F_STR("subject", "CN=old"));
+    emit(&h, 2, EV_CONNECTED, F_STR("host", "mail"));
+    emit(&h, 2, EV_GREETING, F_STR("text", "welcome"));
+    emit(&h, 2, EV_CAPABILITY, F_STR("keyword", "SIZE"));
     emit(&h, 2, EV_TLS, F_STR("version", "TLS1.3"));
     emit(&h, 2, EV_CERTIFICATE, F_INT("depth", 0), F_STR("subject", "CN=mail"));
     emit(&h, 2, EV_PHASE, F_STR("name", "auth"), F_INT("us", 3));
@@ -135,12 +140,14 @@ static void report(void **state)
     show_report_close(r, s.out);
     emit(&h, 0, EV_WARNING, F_STR("text", "nobody listens"));
     wrote(&s, "{\"host\":\"mail\",\"exitcode\":\"EX_OK\",\"recipients\":[{\"address\":\"a@b\",\"fate\":\"accepted\",\"code\":250}],"
+              "\"server\":{\"host\":\"mail\",\"greeting\":\"welcome\"},"
+              "\"capabilities\":[{\"connection\":2,\"keyword\":\"SIZE\"}],"
               "\"phases\":[{\"connection\":2,\"name\":\"auth\",\"us\":3}],\"tls\":{\"connection\":2,\"version\":\"TLS1.3\"},"
               "\"certificates\":[{\"connection\":2,\"depth\":0,\"subject\":\"CN=mail\"}],\"warnings\":[\"one\",\"two\"]}\n");
 
     sink_open(&s);
     show_report_close(show_report_open(&h), s.out);
-    wrote(&s, "{\"recipients\":[],\"phases\":[],\"tls\":null,\"certificates\":[],\"warnings\":[]}\n");
+    wrote(&s, "{\"recipients\":[],\"server\":null,\"capabilities\":[],\"phases\":[],\"tls\":null,\"certificates\":[],\"warnings\":[]}\n");
     show_report_close(show_report_open(&h), NULL);
     show_report_close(NULL, NULL);
     hub_free(&h);

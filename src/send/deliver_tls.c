@@ -1,0 +1,42 @@
+/* deliver_tls: what an account and a hop ask of TLS, and what TLS turned out to be, as events. */
+#include <time.h>
+
+#include "send/deliver.h"
+
+enum { SECONDS_PER_DAY = 24 * 60 * 60 };
+
+struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop)
+{
+    const char *host = a->tls_host_override ? a->tls_host_override : hop->host;
+    return (struct tls_params){
+        .host = host ? host : "localhost",
+        .verify = hop->verify,
+        .trust_file = a->tls_trust_file,
+        .crl_file = a->tls_crl_file,
+        .fingerprints = &a->tls_fingerprint,
+        .key_file = a->tls_key_file,
+        .cert_file = a->tls_cert_file,
+        .priorities = a->tls_priorities,
+    };
+}
+
+static void tell_certificate(struct hub *hub, unsigned connection, size_t depth, const struct tls_certificate *c)
+{
+    const long long now = time(NULL);
+    emit(hub, connection, EV_CERTIFICATE, F_INT("depth", (int64_t)depth), F_STR("subject", c->subject),
+         F_STR("issuer", c->issuer), F_LIST("names", &c->names), F_TIME("not_before", c->not_before),
+         F_TIME("not_after", c->not_after), F_INT("days_left", (c->not_after - now) / SECONDS_PER_DAY), F_STR("key", c->key),
+         F_STR("sha256", c->sha256), F_STR("spki_sha256", c->spki_sha256), F_STR("sha1", c->sha1));
+}
+
+void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_facts *f)
+{
+    if (!f)
+        return;
+    if (f->version)
+        emit(hub, connection, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher), F_STR("group", f->group),
+             F_BOOL("resumed", f->resumed), F_BOOL("verified", f->verified), F_STR("how", f->how), F_STR("problem", f->problem),
+             F_STR("description", f->description));
+    for (size_t i = 0; i < f->n; i++)
+        tell_certificate(hub, connection, i, &f->chain[i]);
+}
