@@ -45,6 +45,13 @@ enum secret_status secret_get(const struct secret_params *p, struct buf *out, co
             return refuse(out, e, sources[i].word, "holds a NUL octet");
         return status;
     }
+    if (p->key_file) {
+        err_set(e, FAULT_AUTH, "no password for the private key '%s'", p->key_file);
+        err_hint(e, "store it with 'envoi password --key%s%s' (%s), or take the password off the key and chmod 600 it",
+                 p->account ? " " : "", p->account ? p->account : "", asked.data);
+        buf_free(&asked);
+        return SECRET_NONE;
+    }
     err_set(e, FAULT_AUTH, "no password for '%s' at '%s'", p->user ? p->user : "", p->host ? p->host : "");
     err_hint(e, "set 'passwordeval' to a command that prints it, or store it with 'envoi password%s%s' (%s)",
              p->account ? " " : "", p->account ? p->account : "", asked.data);

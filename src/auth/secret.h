@@ -19,9 +19,11 @@ struct secret_params {
     const char *host, *user;
     const char *password;     /* from the configuration */
     const char *passwordeval; /* a command for /bin/sh -c, as in msmtp: its first line of output; stdin is /dev/null */
+    const char *key_file;     /* the password of this private key is wanted, instead of a login's: host, user and so on are NULL */
     const char *netrc_system; /* SYSCONFDIR/netrc */
     bool keyring;             /* ask libsecret */
     bool may_prompt;          /* the terminal may be asked */
+    const char *prompt;       /* its words; NULL: by what is wanted */
     usec deadline;            /* for passwordeval; 0: none */
 };
 

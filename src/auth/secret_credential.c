@@ -1,4 +1,4 @@
-/* secret_credential: a password handed over by systemd (LoadCredential=envoi.ACCOUNT:…). */
+/* secret_credential: a password handed over by systemd (LoadCredential=envoi.ACCOUNT:…; of a client key, envoi.ACCOUNT.key). */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ enum secret_status secret_from_credential(const struct secret_params *p, struct 
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     if (!directory || !p->account || strchr(p->account, '/'))
         return SECRET_NONE;
-    char *path = xasprintf("%s/envoi.%s", directory, p->account);
+    char *path = xasprintf("%s/envoi.%s%s", directory, p->account, p->key_file ? ".key" : "");
     enum secret_status status = SECRET_NONE;
     if (access(path, F_OK) != 0)
         err_set(e, FAULT_AUTH, "there is no '%s'", path);

@@ -94,7 +94,12 @@ enum secret_status secret_from_terminal(const struct secret_params *p, struct bu
         return SECRET_NONE;
     }
     struct buf prompt = BUF_INIT;
-    buf_printf(&prompt, "password for %s at %s: ", p->user ? p->user : "?", p->host ? p->host : "?");
+    if (p->prompt)
+        buf_adds(&prompt, p->prompt);
+    else if (p->key_file)
+        buf_printf(&prompt, "password of the private key %s: ", p->key_file);
+    else
+        buf_printf(&prompt, "password for %s at %s: ", p->user ? p->user : "?", p->host ? p->host : "?");
     for (size_t i = 0; i < prompt.len; i++)
         if ((unsigned char)prompt.data[i] < 32 || prompt.data[i] == 127)
             prompt.data[i] = '?';

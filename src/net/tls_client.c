@@ -102,7 +102,7 @@ static bool check_key(const struct gnutls_api *api, const struct tls_params *p, 
     gnutls_certificate_credentials_t credentials;
     if (api->gnutls_certificate_allocate_credentials(&credentials) < 0)
         return err_set(e, FAULT_SYSTEM, "cannot prepare TLS");
-    bool ok = load_key(api, credentials, p, false, e);
+    bool ok = load_key(api, credentials, p, p->key_password != NULL, e); /* asking takes time that no server should wait */
     api->gnutls_certificate_free_credentials(credentials);
     return ok;
 }

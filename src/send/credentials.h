@@ -16,6 +16,9 @@ struct credentials {
     usec deadline;                 /* of the run; USEC_NEVER: none */
     bool asked;
     struct err err;                /* why there is none */
+    struct buf key_secret;         /* own: of the client key */
+    bool key_asked;
+    struct err key_err;
 };
 
 void credentials_init(struct credentials *l, const struct account *a, struct hub *hub, usec deadline);
@@ -31,5 +34,13 @@ bool credentials_needed(const struct account *a);
 
 /* For sasl_params.secret: ctx is the struct credentials. */
 bool credentials_secret(void *ctx, const struct buf **secret, struct err *e);
+
+/* For tls_params.key_password: the password of the encrypted key file; ctx is the struct credentials. The result is the caller's. */
+bool credentials_key_password(void *ctx, const char *file, char **password, struct err *e);
+
+/* Where a password of the account is looked for: of its login, or of its client key. Strings are the account's. */
+struct secret_params;
+struct secret_params credentials_params(const struct account *a);
+struct secret_params credentials_key_params(const struct account *a);
 
 #endif

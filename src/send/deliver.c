@@ -648,7 +648,7 @@ struct deliver *deliver_new(const struct deliver_params *p)
     struct deliver *d = xcalloc(1, sizeof *d);
     *d = (struct deliver){ .task = { step, waits }, .p = *p, .binding = BUF_INIT, .source_fd = -1 };
     d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
-    d->tls = deliver_tls_params(a, p->hop);
+    d->tls = deliver_tls_params(a, p->hop, p->credentials);
     d->tls.verify |= p->look;
     d->tls.tolerate = p->look;
     const struct dial_params dial = {

@@ -28,8 +28,8 @@ struct deliver_params {
     usec deadline;                 /* of the whole run; USEC_NEVER: `deadline auto` */
 };
 
-/* What TLS must be on this hop; strings are the account's and the hop's. */
-struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop);
+/* What TLS must be on this hop; strings are the account's and the hop's. The password of an encrypted key is the credentials'. */
+struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop, struct credentials *c);
 
 /* Emits EV_TLS and EV_CERTIFICATE. NULL: nothing. */
 void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_facts *f);

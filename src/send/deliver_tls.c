@@ -5,7 +5,7 @@
 
 enum { SECONDS_PER_DAY = 24 * 60 * 60 };
 
-struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop)
+struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop, struct credentials *c)
 {
     const char *host = a->tls_host_override ? a->tls_host_override : hop->host;
     return (struct tls_params){
@@ -17,6 +17,8 @@ struct tls_params deliver_tls_params(const struct account *a, const struct hop *
         .key_file = a->tls_key_file,
         .cert_file = a->tls_cert_file,
         .priorities = a->tls_priorities,
+        .key_password = credentials_key_password,
+        .ctx = c,
     };
 }
 

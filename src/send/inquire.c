@@ -10,7 +10,7 @@
 
 static bool check_before_connecting(const struct inquire_params *p, const struct hop *hop, struct credentials *c, struct err *e)
 {
-    struct tls_params tls = deliver_tls_params(p->account, hop);
+    struct tls_params tls = deliver_tls_params(p->account, hop, c);
     const struct buf *secret;
     if (hop->tls != SESSION_TLS_OFF && !tls_params_check(&tls, e))
         return false;

@@ -22,7 +22,7 @@ struct submission {
 static bool check_before_connecting(struct submission *s, struct err *e)
 {
     const struct account *a = s->p->account;
-    struct tls_params tls = deliver_tls_params(a, &s->route.v[0]);
+    struct tls_params tls = deliver_tls_params(a, &s->route.v[0], &s->credentials);
     const struct buf *secret;
     if (s->route.v[0].tls != SESSION_TLS_OFF && !tls_params_check(&tls, e))
         return false;
