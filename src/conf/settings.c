@@ -184,9 +184,9 @@ static bool is_text(const struct option *o)
 static void clear(struct option_table t, void *base)
 {
     for (size_t i = 0; i < t.n; i++) {
-        void *at = (char *)base + t.rows[i].at;
         if (t.rows[i].at == OPTION_BY_HAND)
             continue;
+        void *at = (char *)base + t.rows[i].at;
         if (is_text(&t.rows[i]))
             *(char **)at = NULL;
         else if (t.rows[i].type == OPTION_LIST)

@@ -46,10 +46,13 @@ static size_t slice(const struct body *b, struct dot *dot, const char **p, size_
 int body_slices(const struct session *s, struct iovec *iov, int max, bool *all)
 {
     const struct body *b = &s->body;
-    const char *p = b->p, *end = b->p + b->n;
-    struct dot dot = b->dot;
     int n = 0;
 
+    *all = true;
+    if (b->n == 0)
+        return 0;
+    const char *p = b->p, *end = b->p + b->n;
+    struct dot dot = b->dot;
     while (p < end && n < max) {
         iov[n].iov_base = (void *)p;
         iov[n].iov_len = slice(b, &dot, &p, (size_t)(end - p));
