@@ -8,6 +8,7 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/strlist.h"
+#include "conf/cmdline.h"
 #include "show/show.h"
 
 const struct command *const commands[] = {
@@ -44,10 +45,48 @@ int cmd_fail(struct err *e)
     return status;
 }
 
+int cmd_end(struct err *e)
+{
+    return err_is_set(e) ? cmd_fail(e) : 0;
+}
+
 void cmd_warn(const struct strlist *warnings)
 {
     for (size_t i = 0; i < warnings->n; i++)
         fprintf(stderr, "%s: warning: %s\n", program_invocation_short_name, warnings->v[i]);
+}
+
+static const struct option help_row[] = {
+    { .name = "help", .group = "Help", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", .at = OPTION_BY_HAND, .help = "print this" },
+};
+
+struct option_table cmd_help_option(void)
+{
+    return (struct option_table){ help_row, 1 };
+}
+
+bool cmd_arguments(struct arguments *a, const struct command *c, int argc, char *const *argv, struct err *e)
+{
+    struct strlist warnings = STRLIST_INIT;
+    bool help = false;
+    *a = (struct arguments){ 0 };
+    for (; a->tables < COMMAND_TABLES && c->options[a->tables]; a->tables++)
+        settings_init(&a->said[a->tables], c->options[a->tables]());
+    bool ok = cmdline_parse(argc - 1, argv + 1, a->said, a->tables, &a->operands, &warnings, e);
+    cmd_warn(&warnings);
+    strlist_free(&warnings);
+    for (size_t i = 0; ok && i < a->tables; i++)
+        help |= settings_text(&a->said[i], "help") != NULL;
+    if (help)
+        cmd_help(c);
+    return ok && !help;
+}
+
+void cmd_arguments_free(struct arguments *a)
+{
+    for (size_t i = 0; i < a->tables; i++)
+        settings_free(&a->said[i]);
+    strlist_free(&a->operands);
 }
 
 void cmd_help(const struct command *c)
@@ -55,7 +94,7 @@ void cmd_help(const struct command *c)
     struct buf text = BUF_INIT;
     buf_printf(&text, "usage: envoi%s%s %s\n%s\n", c == &command_send ? "" : " ", c == &command_send ? "" : c->name,
                c->synopsis, c->help);
-    for (size_t i = 0; i < sizeof c->options / sizeof *c->options && c->options[i]; i++) {
+    for (size_t i = 0; i < COMMAND_TABLES && c->options[i]; i++) {
         buf_addc(&text, '\n');
         option_help(c->options[i](), &text);
     }

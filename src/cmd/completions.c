@@ -6,7 +6,6 @@
 #include "cmd/cmd.h"
 #include "conf/account.h"
 
-enum { TABLES_MAX = sizeof ((struct command){ 0 }).options / sizeof *((struct command){ 0 }).options };
 
 typedef void row_fn(struct buf *out, const struct command *c, const struct option *o);
 
@@ -19,7 +18,7 @@ static void dashed(struct buf *out, const char *name)
 /* fn for every row of the command that completes. */
 static void each_row(struct buf *out, const struct command *c, row_fn *fn)
 {
-    for (size_t i = 0; i < TABLES_MAX && c->options[i]; i++) {
+    for (size_t i = 0; i < COMMAND_TABLES && c->options[i]; i++) {
         struct option_table t = c->options[i]();
         for (size_t j = 0; j < t.n; j++)
             if ((t.rows[j].flags & OPTION_IN_ARGV) && !t.rows[j].today && t.rows[j].name)
@@ -261,28 +260,35 @@ static const struct { const char *name; void (*write)(struct buf *out); } forms[
     { "bash", bash }, { "zsh", zsh }, { "fish", fish }, { "list", list },
 };
 
-static int run(int argc, char *const *argv)
+static bool print(const char *shell, struct err *e)
 {
-    struct err e = ERR_INIT;
-    for (size_t i = 0; argc == 2 && i < sizeof forms / sizeof *forms; i++) {
-        if (strcmp(argv[1], forms[i].name))
+    for (size_t i = 0; shell && i < sizeof forms / sizeof *forms; i++) {
+        if (strcmp(shell, forms[i].name) != 0)
             continue;
         struct buf out = BUF_INIT;
         forms[i].write(&out);
         bool ok = fwrite(out.data, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
         buf_free(&out);
-        if (!ok)
-            err_set(&e, FAULT_IO, "cannot write to standard output");
-        return ok ? 0 : cmd_fail(&e);
+        return ok || err_set(e, FAULT_IO, "cannot write to standard output");
     }
-    err_set(&e, FAULT_USAGE, argc < 2 ? "which shell?" : "unknown shell '%s'", argc < 2 ? "" : argv[1]);
-    err_hint(&e, "write: envoi completions bash, zsh or fish");
-    return cmd_fail(&e);
+    err_set(e, FAULT_USAGE, shell ? "unknown shell '%s'" : "which shell?", shell);
+    return err_hint(e, "write: envoi completions bash, zsh or fish");
+}
+
+static int run(int argc, char *const *argv)
+{
+    struct arguments a;
+    struct err e = ERR_INIT;
+    if (cmd_arguments(&a, &command_completions, argc, argv, &e))
+        print(a.operands.n == 1 ? a.operands.v[0] : NULL, &e);
+    cmd_arguments_free(&a);
+    return cmd_end(&e);
 }
 
 const struct command command_completions = {
     .name = "completions",
     .synopsis = "bash|zsh|fish|list",
     .help = "Print the completion script for a shell",
+    .options = { cmd_help_option },
     .run = run,
 };

@@ -5,11 +5,10 @@
 #include "base/buf.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
-#include "conf/cmdline.h"
 
 struct config_options {
     char *account, *file, *from;
-    bool check, accounts, help;
+    bool check, accounts;
 };
 
 static const struct option rows[] = {
@@ -24,8 +23,6 @@ static const struct option rows[] = {
       .help = "read everything and report every error" },
     { .name = "accounts", .group = "Configuration", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", C(accounts),
       .help = "print the names of the accounts" },
-    { .name = "help", .group = "Configuration", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", C(help),
-      .help = "print this" },
 #undef C
 };
 
@@ -130,37 +127,26 @@ static int act(const struct config_options *opt, const struct settings *said)
 
 static int run(int argc, char *const *argv)
 {
-    struct settings said[2];
-    struct strlist operands = STRLIST_INIT, warnings = STRLIST_INIT;
+    struct arguments a;
     struct config_options opt = { 0 };
     struct err e = ERR_INIT;
-    int status;
-    settings_init(&said[0], account_options());
-    settings_init(&said[1], config_table());
-    bool ok = cmdline_parse(argc - 1, argv + 1, said, 2, &operands, &warnings, &e) && settings_bind(&said[1], false, &opt, &e);
-    cmd_warn(&warnings);
-    if (ok && operands.n) {
-        ok = err_set(&e, FAULT_USAGE, "'config' takes no '%s'", operands.v[0]);
-        err_hint(&e, "to see one account write: envoi config -a %s", operands.v[0]);
+    int status = 0;
+    bool ok = cmd_arguments(&a, &command_config, argc, argv, &e) && settings_bind(&a.said[1], false, &opt, &e);
+    if (ok && a.operands.n) {
+        err_set(&e, FAULT_USAGE, "'config' takes no '%s'", a.operands.v[0]);
+        err_hint(&e, "to see one account write: envoi config -a %s", a.operands.v[0]);
+    } else if (ok) {
+        status = act(&opt, &a.said[0]);
     }
-    if (!ok)
-        status = cmd_fail(&e);
-    else if (opt.help)
-        status = (cmd_help(&command_config), 0);
-    else
-        status = act(&opt, &said[0]);
     settings_unbind(config_table(), &opt);
-    settings_free(&said[0]);
-    settings_free(&said[1]);
-    strlist_free(&operands);
-    strlist_free(&warnings);
-    return status;
+    cmd_arguments_free(&a);
+    return err_is_set(&e) ? cmd_fail(&e) : status;
 }
 
 const struct command command_config = {
     .name = "config",
     .synopsis = "[-a ACCOUNT] [-C FILE] [--check | --accounts] [OPTION…]",
     .help = "Show the settings that hold, and where each comes from",
-    .options = { account_options, config_table },
+    .options = { account_options, config_table, cmd_help_option },
     .run = run,
 };

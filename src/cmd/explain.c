@@ -6,31 +6,41 @@
 #include "send/hint.h"
 
 /* In quotes or not: the words are one reply. */
-static int run(int argc, char *const *argv)
+static bool explain(const struct strlist *words, struct err *e)
 {
     struct buf reply = BUF_INIT;
-    struct err e = ERR_INIT;
-    for (int i = 1; i < argc; i++)
-        buf_printf(&reply, "%s%s", i > 1 ? " " : "", argv[i]);
+    for (size_t i = 0; i < words->n; i++)
+        buf_printf(&reply, "%s%s", i > 0 ? " " : "", words->v[i]);
     const struct reply_row *row = hint_for_reply(reply.data);
     if (row) {
         printf("cause: %s\naction: %s\n", row->cause, row->action);
+        if (fflush(stdout) != 0 || ferror(stdout))
+            err_set(e, FAULT_IO, "cannot write to standard output");
     } else if (!reply.len) {
-        err_set(&e, FAULT_USAGE, "which reply?");
-        err_hint(&e, "write: envoi explain '550 5.7.1 Relaying denied'");
+        err_set(e, FAULT_USAGE, "which reply?");
+        err_hint(e, "write: envoi explain '550 5.7.1 Relaying denied'");
     } else {
-        err_set(&e, FAULT_MESSAGE, "nothing is known about this reply");
-        err_hint(&e, "give it whole, with its code; what begins with 4 a later try may mend, what begins with 5 not");
+        err_set(e, FAULT_MESSAGE, "nothing is known about this reply");
+        err_hint(e, "give it whole, with its code; what begins with 4 a later try may mend, what begins with 5 not");
     }
-    if (row && (fflush(stdout) != 0 || ferror(stdout)))
-        err_set(&e, FAULT_IO, "cannot write to standard output");
     buf_free(&reply);
-    return err_is_set(&e) ? cmd_fail(&e) : 0;
+    return !err_is_set(e);
+}
+
+static int run(int argc, char *const *argv)
+{
+    struct arguments a;
+    struct err e = ERR_INIT;
+    if (cmd_arguments(&a, &command_explain, argc, argv, &e))
+        explain(&a.operands, &e);
+    cmd_arguments_free(&a);
+    return cmd_end(&e);
 }
 
 const struct command command_explain = {
     .name = "explain",
     .synopsis = "REPLY",
     .help = "Say what a server's reply means and what to do",
+    .options = { cmd_help_option },
     .run = run,
 };

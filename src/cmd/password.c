@@ -9,14 +9,13 @@
 #include "auth/keyring.h"
 #include "base/file.h"
 #include "cmd/cmd.h"
-#include "conf/cmdline.h"
 #include "send/credentials.h"
 
 enum { PASSWORD_MAX = 64 << 10 }; /* octets; tokens may be long */
 
 struct password_options {
     char *file;
-    bool set, show_presence, remove, key, help;
+    bool set, show_presence, remove, key;
 };
 
 static const struct option rows[] = {
@@ -31,8 +30,6 @@ static const struct option rows[] = {
       .help = "the password of the encrypted tls_key_file instead" },
     { .name = "file", .letter = 'C', .group = "Keyring", .type = OPTION_FILE, .flags = OPTION_IN_ARGV, .arg = "FILE", P(file),
       .help = "read this file instead of the user's own" },
-    { .name = "help", .group = "Keyring", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", P(help),
-      .help = "print this" },
 #undef P
 };
 
@@ -186,35 +183,25 @@ static bool act(const struct password_options *opt, const struct settings *said,
 
 static int run(int argc, char *const *argv)
 {
-    struct settings said[2];
-    struct strlist operands = STRLIST_INIT, warnings = STRLIST_INIT;
+    struct arguments a;
     struct password_options opt = { 0 };
     struct err e = ERR_INIT;
-    settings_init(&said[0], account_options());
-    settings_init(&said[1], password_table());
-    bool ok = cmdline_parse(argc - 1, argv + 1, said, 2, &operands, &warnings, &e) && settings_bind(&said[1], false, &opt, &e);
-    cmd_warn(&warnings);
-    if (ok && operands.n > 1) { /* quite possibly the password: it is not repeated */
-        ok = err_set(&e, FAULT_USAGE, "'password' takes one account");
+    bool ok = cmd_arguments(&a, &command_password, argc, argv, &e) && settings_bind(&a.said[0], false, &opt, &e);
+    if (ok && a.operands.n > 1) { /* quite possibly the password: it is not repeated */
+        err_set(&e, FAULT_USAGE, "'password' takes one account");
         err_hint(&e, "the password itself is asked for, or read from standard input");
+    } else if (ok) {
+        act(&opt, &a.said[1], a.operands.n ? a.operands.v[0] : NULL, &e);
     }
-    if (ok && opt.help)
-        cmd_help(&command_password);
-    else if (ok)
-        ok = act(&opt, &said[0], operands.n ? operands.v[0] : NULL, &e);
-    int status = ok ? 0 : cmd_fail(&e);
     settings_unbind(password_table(), &opt);
-    settings_free(&said[0]);
-    settings_free(&said[1]);
-    strlist_free(&operands);
-    strlist_free(&warnings);
-    return status;
+    cmd_arguments_free(&a);
+    return cmd_end(&e);
 }
 
 const struct command command_password = {
     .name = "password",
     .synopsis = "[--set | --show-presence | --remove] [--key] [OPTION…] [ACCOUNT]",
     .help = "Store a password in the keyring, or say whether it is there, or remove it",
-    .options = { password_table, account_options },
+    .options = { password_table, account_options, cmd_help_option },
     .run = run,
 };

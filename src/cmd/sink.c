@@ -57,7 +57,6 @@ static const struct option rows[] = {
     { .name = "quiet", .letter = 'q', .group = "Output", FLAG, O(quiet), .help = "no line for each message" },
     { .name = "json", .group = "Output", FLAG, O(json), .help = "a JSON object instead of each line" },
     { .name = "verbose", .letter = 'v', .group = "Output", FLAG, O(verbose), .help = "the dialogues on standard error" },
-    { .name = "help", .letter = 'h', .group = "Output", FLAG, O(help), .help = "this help" },
 };
 
 struct option_table sink_option_table(void)
@@ -100,8 +99,7 @@ struct listener {
 
 struct run {
     struct sink sink;
-    struct settings settings;
-    struct strlist operands, warnings;
+    struct arguments arguments;
     struct show_text text;
     struct show_json json;
     struct listener *listeners; /* own */
@@ -418,12 +416,11 @@ static char *host_name(void)
 
 static bool read_command_line(struct run *r, int argc, char *const *argv, struct err *e)
 {
-    settings_init(&r->settings, sink_option_table());
-    if (!cmdline_parse(argc - 1, argv + 1, &r->settings, 1, &r->operands, &r->warnings, e))
+    if (!cmd_arguments(&r->arguments, &command_sink, argc, argv, e))
         return false;
-    if (r->operands.n > 0)
-        return err_set(e, FAULT_USAGE, "'%s' is not an option", r->operands.v[0]) || err_hint(e, "see 'envoi sink --help'");
-    return settings_bind(&r->settings, false, &r->sink.opt, e);
+    if (r->arguments.operands.n > 0)
+        return err_set(e, FAULT_USAGE, "'%s' is not an option", r->arguments.operands.v[0]) || err_hint(e, "see 'envoi sink --help'");
+    return settings_bind(&r->arguments.said[0], false, &r->sink.opt, e);
 }
 
 static bool sink(struct run *r, struct err *e)
@@ -460,28 +457,19 @@ static void run_free(struct run *r)
     free(s->name);
     free(r->clients);
     settings_unbind(sink_option_table(), &s->opt);
-    settings_free(&r->settings);
-    strlist_free(&r->operands);
-    strlist_free(&r->warnings);
+    cmd_arguments_free(&r->arguments);
 }
 
 static int run(int argc, char *const *argv)
 {
     struct run r = { .end_at = USEC_NEVER };
     struct err e = ERR_INIT;
-    int status = 0;
-    bool ok;
 
     hub_init(&r.sink.hub);
     hub_init(&r.sink.news);
-    ok = read_command_line(&r, argc, argv, &e);
-    cmd_warn(&r.warnings);
-    if (ok && r.sink.opt.help)
-        cmd_help(&command_sink);
-    else if (!ok || !sink(&r, &e))
-        status = cmd_fail(&e);
-    else
-        status = r.sink.mismatch;
+    if (read_command_line(&r, argc, argv, &e))
+        sink(&r, &e);
+    int status = err_is_set(&e) ? cmd_fail(&e) : r.sink.mismatch;
     run_free(&r);
     return status;
 }
@@ -490,6 +478,6 @@ const struct command command_sink = {
     .name = "sink",
     .synopsis = "[OPTION…]",
     .help = "Receive mail for tests, from any client, and store it",
-    .options = { sink_option_table },
+    .options = { sink_option_table, cmd_help_option },
     .run = run,
 };

@@ -21,7 +21,7 @@ enum {
 struct sink_options {
     struct strlist listen, listen_tls, extensions;
     char *maildir, *mbox, *tls_cert, *tls_key, *auth, *script;
-    bool print, discard, auth_required, lmtp, quiet, json, verbose, help;
+    bool print, discard, auth_required, lmtp, quiet, json, verbose;
     long once, size;
 };
 
