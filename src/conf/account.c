@@ -280,7 +280,8 @@ static bool check_server(struct account *a, struct err *e)
     if (a->host && has_port(a->host))
         return wrong(a, "host", e, "'host' holds a port", "write it as 'port', on a line or with an option of its own");
     if (a->host && !is_name(a->host))
-        return wrong(a, "host", e, "'host' holds blanks or control characters", "it is one name or address");
+        return wrong(a, "host", e, "'host' holds blanks or control characters",
+                     "it is one name or address; a comment needs a line of its own");
     if (!*a->domain || !is_name(a->domain))
         return wrong(a, "domain", e, "'domain' is empty or holds blanks", "it is one name, as mail.example.org");
     if (a->source_ip && !is_address(a->source_ip))

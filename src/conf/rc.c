@@ -95,18 +95,47 @@ static void account_init(struct rc_account *a)
     settings_init(&a->settings, account_options());
 }
 
-void rc_evals_copy(struct rc_account *to, const struct rc_account *from, unsigned later)
+static void add_eval(struct rc_account *a, const char *command, const char *origin, unsigned order)
 {
-    to->evals = xrealloc(to->evals, (to->evals_n + from->evals_n + 1) * sizeof *to->evals);
+    a->evals = xrealloc(a->evals, (a->evals_n + 1) * sizeof *a->evals);
+    a->evals[a->evals_n++] = (struct rc_eval){ .command = xstrdup(command), .origin = xstrdup(origin), .order = order };
+}
+
+static void copy_evals(struct rc_account *to, const struct rc_account *from, unsigned later)
+{
     for (size_t i = 0; i < from->evals_n; i++)
-        to->evals[to->evals_n++] = (struct rc_eval){ xstrdup(from->evals[i].command), xstrdup(from->evals[i].origin),
-                                                     from->evals[i].order + later };
+        add_eval(to, from->evals[i].command, from->evals[i].origin, from->evals[i].order + later);
 }
 
 static void inherit(struct rc_account *to, const struct rc_account *from)
 {
-    rc_evals_copy(to, from, to->settings.order);
+    copy_evals(to, from, to->settings.order);
     settings_overlay(&to->settings, &from->settings);
+}
+
+/* What `defaults` gave to an account is not passed on to those that inherit from it: where they stand others may hold. */
+static void mark_defaults(struct rc_account *a)
+{
+    for (size_t i = 0; i < a->settings.table.n; i++)
+        a->settings.v[i].from_defaults = a->settings.v[i].set;
+    for (size_t i = 0; i < a->evals_n; i++)
+        a->evals[i].from_defaults = true;
+}
+
+/* The system file's defaults do not stand in the user's file, so of its accounts everything is inherited. */
+static void inherit_base(struct rc_account *to, const struct rc_account *base)
+{
+    struct rc_account said = { 0 };
+    settings_copy(&said.settings, &base->settings);
+    bool everything = base->system != to->system;
+    for (size_t i = 0; i < base->settings.table.n && !everything; i++)
+        if (base->settings.v[i].from_defaults)
+            settings_forget(&said.settings, i);
+    for (size_t i = 0; i < base->evals_n; i++)
+        if (everything || !base->evals[i].from_defaults)
+            add_eval(&said, base->evals[i].command, base->evals[i].origin, base->evals[i].order);
+    inherit(to, &said);
+    rc_account_free(&said);
 }
 
 void rc_account_free(struct rc_account *a)
@@ -176,6 +205,7 @@ static void begin_account(struct rc_reader *r, const char *name, size_t len)
     r->in_account = true;
     r->in_defaults = false;
     inherit(&r->account, &r->defaults);
+    mark_defaults(&r->account);
 }
 
 static bool add_base(struct rc_reader *r, const struct line *l, const char *at, size_t len, struct err *e)
@@ -184,7 +214,7 @@ static bool add_base(struct rc_reader *r, const struct line *l, const char *at, 
     const struct rc_account *base = find_base(r, name);
     bool ok = base != NULL;
     if (ok) {
-        inherit(&r->account, base);
+        inherit_base(&r->account, base);
     } else {
         const char **names = xcalloc(r->rc->n + 1, sizeof *names);
         for (size_t i = 0; i < r->rc->n; i++)
@@ -202,8 +232,8 @@ static bool add_base(struct rc_reader *r, const struct line *l, const char *at, 
 /* account NAME [: BASE[, BASE…]] */
 static bool do_account(struct rc_reader *r, const struct line *l, struct err *e)
 {
-    const char *p = l->arg, *end = l->arg + l->arg_len;
-    const char *name = p;
+    bool quoted = l->arg_len >= 2 && l->arg[0] == '"' && l->arg[l->arg_len - 1] == '"';
+    const char *p = l->arg + quoted, *end = l->arg + l->arg_len - quoted, *name = p;
     while (p < end && *p != ':' && !ascii_isblank(*p))
         p++;
     size_t len = (size_t)(p - name);
@@ -285,8 +315,9 @@ static bool do_eval(struct rc_reader *r, const struct line *l, struct err *e)
     struct settings *s = current(r);
     struct rc_account *a = r->in_account ? &r->account : &r->defaults;
     unsigned order = ++s->order + (r->in_account ? a->settings.order : 0);
-    a->evals = xrealloc(a->evals, (a->evals_n + 1) * sizeof *a->evals);
-    a->evals[a->evals_n++] = (struct rc_eval){ xstrdup(l->value.data), xasprintf("%s:%d", r->name, r->line), order };
+    char *origin = xasprintf("%s:%d", r->name, r->line);
+    add_eval(a, l->value.data, origin, order);
+    free(origin);
     return true;
 }
 

@@ -22,6 +22,7 @@ struct rc_eval {
     char *command;  /* own */
     char *origin;   /* own */
     unsigned order; /* among the account's settings */
+    bool from_defaults;
 };
 
 struct rc_account {

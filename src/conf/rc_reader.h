@@ -43,6 +43,5 @@ bool rc_include(struct rc_reader *r, const char *pattern, struct err *e);
 bool rc_file_is_private(const struct rc_reader *r, const char **why);
 
 void rc_account_free(struct rc_account *a);
-void rc_evals_copy(struct rc_account *to, const struct rc_account *from, unsigned later);
 
 #endif

@@ -16,6 +16,7 @@ struct setting {
     struct strlist values;  /* one, or several for OPTION_MULTI */
     char *origin;           /* own: "config:16", ORIGIN_COMMAND_LINE, "environment" */
     unsigned order;         /* when it was last said: larger is later */
+    bool from_defaults;     /* in an account of a file: `defaults` said it */
 };
 
 #define ORIGIN_COMMAND_LINE "command line"
