@@ -126,7 +126,7 @@ static const char *choose_named(const char *wanted, const struct strlist *offere
         return m->name;
     err_set(e, FAULT_AUTH, "authentication by '%s' %s", m->name, why);
     if (m->needs & NEEDS_PRIVACY)
-        err_hint(e, "set 'tls on'; a secret is never sent over a connection that anyone may read");
+        err_hint(e, "set 'tls on'; a secret goes out for anyone to read only where both 'auth %s' and 'tls off' are said", m->name);
     return NULL;
 }
 
@@ -155,7 +155,7 @@ const char *sasl_choose(const struct strlist *offered, const char *wanted, const
     struct buf list = BUF_INIT;
     describe_offer(offered, tried, p, &list);
     err_set(e, FAULT_AUTH, "none of the authentication mechanisms that the server offers can be used");
-    err_hint(e, "it offers %s", list.data);
+    err_hint(e, "%sit offers %s", p->tls || p->clear_ok ? "" : "set 'tls on': ", list.data);
     buf_free(&list);
     return NULL;
 }

@@ -79,16 +79,33 @@ static bool collect(int out_fd, int complaints_fd, usec deadline, struct buf *ou
     return !more;
 }
 
-static void add_last_line(struct buf *complaints, struct err *e)
+/* What the command's own words do not tell. status 0: whatever it is. */
+static const struct {
+    int status;
+    const char *words, *advice;
+} advices[] = {
+    { 126, "Permission denied", "is it executable ('chmod +x')? AppArmor or SELinux may forbid it, too ('journalctl -k' tells)" },
+    { 127, "", "is it installed, and in $PATH? that of cron and of services is short: write the full path" },
+    { 0, "Inappropriate ioctl for device", "gpg-agent has no terminal to ask on: unlock the key before, or put 'export GPG_TTY=$(tty)' where "
+                                           "your shell starts" },
+    { 0, "pinentry", "gpg-agent cannot ask for the passphrase here: unlock the key before, or give the agent a pinentry that works here" },
+    { 0, "No secret key", "the file is encrypted for a key that is not in this user's keyring ('gpg --list-secret-keys')" },
+};
+
+/* "it said: " the last line, and what may be done. */
+static void add_hint(int status, struct buf *complaints, struct err *e)
 {
     buf_trim(complaints);
-    const char *line = memrchr(complaints->data, '\n', complaints->len);
+    const char *advice = NULL, *line = memrchr(complaints->data, '\n', complaints->len);
+    for (size_t i = 0; i < sizeof advices / sizeof *advices && !advice; i++)
+        if ((!advices[i].status || advices[i].status == status) && strstr(complaints->data, advices[i].words))
+            advice = advices[i].advice;
     line = line ? line + 1 : complaints->data;
     for (char *c = (char *)line; *c; c++)
         if ((unsigned char)*c < 32 || *c == 127)
             *c = '?';
     if (*line)
-        err_hint(e, "it said: %.300s", line);
+        err_hint(e, "it said: %.300s%s%s", line, advice ? "\n" : "", advice ? advice : "");
     else
         err_hint(e, "it said nothing; run it by hand to see what is wrong");
 }
@@ -110,7 +127,7 @@ static enum secret_status judge(const char *command, int status, struct buf *out
     else if (WEXITSTATUS(status) != 0)
         err_set(e, FAULT_AUTH, "the command of 'passwordeval' failed with status %d: '%.*s'", WEXITSTATUS(status), NAME(command));
     if (err_is_set(e)) {
-        add_last_line(complaints, e);
+        add_hint(WIFEXITED(status) ? WEXITSTATUS(status) : 0, complaints, e);
         return SECRET_ERROR;
     }
     const char *end = memchr(out->data, '\n', out->len);

@@ -158,7 +158,7 @@ void rc_reader_init(struct rc_reader *r, struct rc *rc, bool msmtp, bool system)
     settings_init(&r->own, account_options());
 }
 
-void rc_reader_end(struct rc_reader *r)
+static void end_account(struct rc_reader *r)
 {
     if (!r->in_account)
         return;
@@ -173,6 +173,35 @@ void rc_reader_end(struct rc_reader *r)
     rc->v[rc->n++] = r->account;
     r->account = (struct rc_account){ 0 };
     r->in_account = false;
+}
+
+static void begin_account(struct rc_reader *r, const char *name, size_t len)
+{
+    end_account(r);
+    account_init(&r->account);
+    r->account.name = xstrndup(name, len);
+    r->account.msmtp = r->msmtp;
+    r->account.system = r->system;
+    r->account.file = xstrdup(r->name);
+    r->account.line = r->line;
+    r->in_account = true;
+    r->in_defaults = false;
+    inherit(&r->account, &r->defaults);
+    mark_defaults(&r->account);
+}
+
+/* A file that says what to do and names no account means its only one. */
+void rc_reader_end(struct rc_reader *r)
+{
+    end_account(r);
+    bool reachable = settings_text(&r->defaults.settings, "host") || settings_text(&r->defaults.settings, "socket");
+    for (size_t i = 0; i < r->rc->n; i++)
+        if (r->rc->v[i].system == r->system)
+            return;
+    if (r->msmtp || (!reachable && !r->defaults.evals_n))
+        return;
+    begin_account(r, "default", strlen("default"));
+    end_account(r);
 }
 
 void rc_reader_free(struct rc_reader *r)
@@ -191,21 +220,6 @@ static const struct rc_account *find_base(const struct rc_reader *r, const char 
         if (!strcmp(r->rc->v[i].name, name) && (!found || r->rc->v[i].system == r->system))
             found = &r->rc->v[i];
     return found;
-}
-
-static void begin_account(struct rc_reader *r, const char *name, size_t len)
-{
-    rc_reader_end(r);
-    account_init(&r->account);
-    r->account.name = xstrndup(name, len);
-    r->account.msmtp = r->msmtp;
-    r->account.system = r->system;
-    r->account.file = xstrdup(r->name);
-    r->account.line = r->line;
-    r->in_account = true;
-    r->in_defaults = false;
-    inherit(&r->account, &r->defaults);
-    mark_defaults(&r->account);
 }
 
 static bool add_base(struct rc_reader *r, const struct line *l, const char *at, size_t len, struct err *e)
@@ -239,7 +253,7 @@ static bool do_account(struct rc_reader *r, const struct line *l, struct err *e)
     size_t len = (size_t)(p - name);
     if (!len)
         return wrong(r, l, name, e, "write 'account NAME', or 'account default'", "the account has no name");
-    rc_reader_end(r);
+    end_account(r);
     for (size_t i = 0; i < r->rc->n; i++) {
         const struct rc_account *other = &r->rc->v[i];
         if (other->system == r->system && strlen(other->name) == len && !memcmp(other->name, name, len)) {
@@ -274,7 +288,7 @@ static bool do_account(struct rc_reader *r, const struct line *l, struct err *e)
 static bool do_defaults(struct rc_reader *r, const struct line *l, struct err *e)
 {
     (void)l, (void)e;
-    rc_reader_end(r);
+    end_account(r);
     r->in_defaults = true;
     return true;
 }
@@ -394,9 +408,12 @@ static bool say(struct rc_reader *r, struct line *l, const struct option *o, str
 {
     const char *why;
     if (l->secret && l->value.len && !rc_file_is_private(r, &why)) {
-        if (!r->system)
-            return wrong(r, l, l->word, e, "chmod 600 the file, and let it be yours; or use 'passwordeval' or the keyring",
-                         "'%s' in a file that %s", o->name, why);
+        if (!r->system) {
+            char *hint = xasprintf("make it yours alone: chmod 600 %s; or use 'passwordeval' or the keyring", r->name);
+            wrong(r, l, l->word, e, hint, "'%s' in a file that %s", o->name, why);
+            free(hint);
+            return false;
+        }
         warn(r, "a secret in a file that others may read");
     }
     struct settings *s = current(r);

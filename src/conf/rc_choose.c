@@ -81,14 +81,14 @@ static bool no_account(const struct rc *rc, bool several, struct err *e)
 {
     struct buf files = BUF_INIT;
     struct strlist places = STRLIST_INIT;
-    const struct strlist *l = rc->files.n ? &rc->files : &rc->looked;
+    rc_places(&places);
+    const struct strlist *l = rc->files.n ? &rc->files : &places;
     for (size_t i = 0; i < l->n; i++)
         buf_printf(&files, "%s%s", i ? ", " : "", l->v[i]);
     if (several) {
         err_set(e, FAULT_CONFIG, "no account is the default in %s", files.data);
         err_hint(e, "choose one with -a, or add a line 'account default : %s'", rc->v[0].name);
     } else {
-        rc_places(&places);
         err_set(e, FAULT_CONFIG, rc->files.n ? "there is no account in %s" : "there is no configuration: looked for %s",
                 files.len ? files.data : "no file");
         err_hint(e, "these lines in %s would do:\n    account default\n    host mail.example.org\n    from you@example.org",

@@ -76,13 +76,19 @@ static bool describe(int fd, const char *path, const struct rc_reader *r, struct
     return true;
 }
 
+static bool cannot_read(const char *path, int reason, struct err *e)
+{
+    err_sys(e, FAULT_NO_INPUT, reason, "cannot read '%s'", path);
+    return reason == EACCES && err_hint(e, "see who may with 'ls -l %s'; where it should be you, AppArmor or SELinux may forbid it", path);
+}
+
 /* *missing: the failure is that there is no such file, or, as for msmtp, that the system's file is for others. */
 static bool read_file(struct rc_reader *r, const char *path, bool *missing, struct err *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     *missing = fd < 0 && (errno == ENOENT || errno == ENOTDIR || (errno == EACCES && r->system));
     if (fd < 0)
-        return err_sys(e, FAULT_NO_INPUT, errno, "cannot read '%s'", path);
+        return cannot_read(path, errno, e);
     struct buf text = BUF_SECRET_INIT;
     struct rc_file file;
     bool ok = describe(fd, path, r, &file, e) && file_read_fd(fd, FILE_MAX, &text, e);

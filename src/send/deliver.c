@@ -139,6 +139,8 @@ static void auth_refused(struct deliver *d, struct err *e)
     err_set(e, reply_temporary(r) ? FAULT_TEMPORARY : FAULT_AUTH, "the server refused the login of '%s' with %s%s%s%s",
             d->p.account->user ? d->p.account->user : "", d->mechanism, why ? " (" : "", why ? why : "", why ? ")" : "");
     err_stage(e, STAGE_AUTH);
+    if (why) /* only what takes tokens says more than the reply */
+        err_hint(e, "the token may have expired, or be for another user or scope: get a new one, or let 'passwordeval' renew it");
     struct buf words = BUF_INIT;
     reply_format(r, &words);
     err_server(e, words.data);

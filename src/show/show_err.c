@@ -17,13 +17,24 @@ static void add_lines(struct buf *out, const char *label, const char *text)
     }
 }
 
+/* The first line behind the label, the others below it, so that none can pass for another label. */
+static void add_text(struct buf *out, const char *label, const char *text)
+{
+    size_t n = text ? strcspn(text, "\n") : 0;
+    char *first = text ? xstrndup(text, n) : NULL, *below = xasprintf("%*s", (int)strlen(label), "");
+    add_lines(out, label, first);
+    add_lines(out, below, text && text[n] ? text + n + 1 : NULL);
+    free(first);
+    free(below);
+}
+
 void show_err(struct buf *out, const char *progname, const struct err *e)
 {
     if (!err_is_set(e))
         return;
     char *label = xasprintf("%s: ", progname);
-    add_lines(out, label, e->text);
+    add_text(out, label, e->text);
     add_lines(out, "  server: ", e->server);
-    add_lines(out, "  hint: ", e->hint);
+    add_text(out, "  hint: ", e->hint);
     free(label);
 }

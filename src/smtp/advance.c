@@ -62,7 +62,7 @@ static bool feature_missing(struct session *s)
         if (s->tls_up)
             err_hint(&s->err, "this port may not be for submission: try 587 or 465, or set 'auth' to off");
         else
-            err_hint(&s->err, "the server may offer AUTH only under TLS");
+            err_hint(&s->err, "the server may offer AUTH only under TLS: set 'tls on'; or leave out 'user' if it wants no login");
         return true;
     }
     if (etrn_due(s) && !session_has(s, CAP_ETRN)) {

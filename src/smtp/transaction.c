@@ -127,7 +127,7 @@ static bool fits(struct session *s)
     if (!session_has(s, CAP_SIZE) || max <= 0 || size <= max)
         return true;
     err_set(&e, FAULT_MESSAGE, "the message is larger than the server takes");
-    err_hint(&e, "it has %lld octets, the server takes %lld", size, max);
+    err_hint(&e, "it has %lld octets, the server takes %lld: send less at once, or a link", size, max);
     fail_locally(s, &e, 552, (const int[]){ 5, 3, 4 });
     return false;
 }

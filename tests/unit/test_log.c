@@ -110,13 +110,15 @@ static void on_stderr(struct show_log *l, struct buf *out)
     hub_free(&h);
 }
 
+#define LOOK "  hint: only the line is missing: look at the folder, at who may write there, and at AppArmor or SELinux\n"
+
 static void failures_are_warnings(void **state)
 {
     (void)state;
     static const struct { struct show_log l; const char *want; } rows[] = {
-        { { .file = "/nonexistent/log" }, "envoi: warning: cannot append to '/nonexistent/log': No such file or directory\n" },
+        { { .file = "/nonexistent/log" }, "envoi: warning: cannot append to '/nonexistent/log': No such file or directory\n" LOOK },
         { { .file = "/dev/full" }, "envoi: warning: cannot write to '/dev/full': No space left on device\n" },
-        { { .file = "/tmp" }, "envoi: warning: cannot append to '/tmp': Is a directory\n" },
+        { { .file = "/tmp" }, "envoi: warning: cannot append to '/tmp': Is a directory\n" LOOK },
         { { .syslog_facility = "LOG_NEWS" },
           "envoi: warning: unknown syslog facility 'LOG_NEWS'\n  hint: LOG_USER, LOG_MAIL and LOG_LOCAL0 to LOG_LOCAL7 are known\n" },
         { { .file = "", .syslog_facility = "" }, "" },

@@ -74,7 +74,7 @@ static void accounts(void **state)
     (void)state;
     struct err e = ERR_INIT;
     struct rc rc = read_rc("\xef\xbb\xbfport 26\r\ndefaults\ntls on\naccount a\nhost \"a \\\"b\\\"\"\nfrom x@a\nfrom y@a\n# c\n"
-                           "account b:a\nfrom z@b\nuser\ntls\naccount c : a , b\ndefaults\nport 27\naccount default : c",
+                           "account b:a\nfrom z@b\nuser\ntls\naccount c : a , b\ndefaults\nport 27\naccount \"default : c\"",
                            false, &e);
     assert_false(err_is_set(&e));
     assert_int_equal(rc.n, 4);
@@ -83,8 +83,27 @@ static void accounts(void **state)
     assert_int_equal(settings_get(&rc_find(&rc, "a")->settings, "from")->values.n, 2);
     assert_int_equal(settings_get(&rc_find(&rc, "b")->settings, "from")->values.n, 1);
     assert_string_equal(value(&rc, "c", "from"), "z@b");
-    assert_string_equal(value(&rc, "default", "port"), "26");
+    assert_string_equal(value(&rc, "c", "port"), "26");
+    assert_string_equal(value(&rc, "default", "port"), "27"); /* of the defaults that hold there */
+    assert_string_equal(value(&rc, "default", "from"), "z@b");
     assert_string_equal(settings_get(&rc_find(&rc, "a")->settings, "port")->origin, "rc:1");
+    rc_free(&rc);
+}
+
+static void only_defaults(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct rc rc = read_rc("host mail.example\nfrom me@x.example\n", false, &e);
+    assert_int_equal(rc.n, 1);
+    assert_string_equal(value(&rc, "default", "host"), "mail.example");
+    rc_free(&rc);
+    rc = read_rc("tls on\n", false, &e); /* reaches nothing */
+    assert_int_equal(rc.n, 0);
+    rc_free(&rc);
+    rc = read_rc("host mail.example\naccount a\n", false, &e);
+    assert_int_equal(rc.n, 1);
+    assert_null(rc_find(&rc, "default"));
     rc_free(&rc);
 }
 
@@ -269,7 +288,7 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors), cmocka_unit_test(accounts), cmocka_unit_test(msmtp), cmocka_unit_test(choice),
+        cmocka_unit_test(errors), cmocka_unit_test(accounts), cmocka_unit_test(only_defaults), cmocka_unit_test(msmtp), cmocka_unit_test(choice),
         cmocka_unit_test(evals),  cmocka_unit_test(files),    cmocka_unit_test(places),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -191,7 +191,7 @@ static void errors(void **state)
     err_hint(&e, "set 'from'\nor log in");
     show_err(&b, "envoi", &e);
     assert_string_equal(b.data, "envoi: the server refused the sender 'me\\x1B@example.org'\n  server: 553-5.7.1 not owned\\x0D\n"
-                                "  server: 553 5.7.1 by \\x9B1m you\n  hint: set 'from'\n  hint: or log in\n");
+                                "  server: 553 5.7.1 by \\x9B1m you\n  hint: set 'from'\n        or log in\n");
     buf_free(&b);
     err_clear(&e);
 }
