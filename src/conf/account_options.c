@@ -135,8 +135,8 @@ static const struct option account_rows[] = {
     { .name = "syslog", .group = "Reports", .type = OPTION_TEXT, .flags = BOTH | OPTIONAL | OPTION_WORDS_ONLY,
       .arg = "on|off|FACILITY", .words = facilities, A(syslog), .help = "log to syslog" },
 
-    { .name = "auto_from", .type = OPTION_FLAG, SWITCH, .words = switches, OLD("from"), BY_HAND },
-    { .name = "maildomain", .type = OPTION_TEXT, .flags = BOTH | WIRE, .arg = "DOMAIN", OLD("from"), BY_HAND },
+    { .name = "auto_from", .type = OPTION_FLAG, SWITCH, .words = switches, OLD("from=%U@DOMAIN"), BY_HAND },
+    { .name = "maildomain", .type = OPTION_TEXT, .flags = BOTH | WIRE, .arg = "DOMAIN", OLD("from=%U@DOMAIN"), BY_HAND },
     { .name = "keepbcc", .type = OPTION_FLAG, SWITCH, .words = switches, OLD("remove_bcc_headers=off|on"),
       A(remove_bcc_headers) },
     { .name = "add_missing_from_header", .type = OPTION_FLAG, SWITCH, .words = switches, OLD("set_from_header=auto|off"),

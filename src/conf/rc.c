@@ -423,7 +423,7 @@ static bool say(struct rc_reader *r, struct line *l, const struct option *o, str
     struct err inner = ERR_INIT;
     bool optional = o->type == OPTION_FLAG || (o->flags & OPTION_VALUE_OPTIONAL);
     bool ok = settings_say(s, o, l->value.len || !optional ? l->value.data : NULL, origin, &warning, &inner);
-    if (warning)
+    if (warning && (!r->msmtp || r->keep_going)) /* msmtp takes its old spellings silently, and cron would mail us each time */
         warn(r, warning);
     free(warning);
     free(origin);

@@ -80,12 +80,34 @@ static bool say_today(struct settings *s, const struct option *o, const char *va
     return ok;
 }
 
+/* "'keepbcc' is obsolete, write 'remove_bcc_headers off'": in a file with a blank, on the command line with dashes. */
+static char *obsolete(const struct settings *s, const struct option *o, const char *origin)
+{
+    bool argv = !strcmp(origin, ORIGIN_COMMAND_LINE);
+    size_t len = strcspn(o->today, "=");
+    const char *value = !o->today[len] ? "" : o->at == OPTION_BY_HAND ? o->today + len + 1 : NULL;
+    char *name = xstrndup(o->today, len);
+    if (!value)
+        value = settings_text(s, name);
+    for (char *p = name; argv && *p; p++)
+        if (*p == '_')
+            *p = '-';
+    char *text = xasprintf("'%s' is obsolete, write '%s%s%s%s'", o->name, argv ? "--" : "", name,
+                           !value || !*value ? "" : argv ? "=" : " ", value ? value : "");
+    free(name);
+    return text;
+}
+
 bool settings_say(struct settings *s, const struct option *o, const char *value, const char *origin, char **warning, struct err *e)
 {
     if (warning)
-        *warning = o->today ? xasprintf("'%s' is obsolete, write '%s'", o->name, o->today) : NULL;
+        *warning = NULL;
+    if (o->today && o->at != OPTION_BY_HAND && !say_today(s, o, value, origin, e))
+        return false;
+    if (warning && o->today)
+        *warning = obsolete(s, o, origin);
     if (o->today && o->at != OPTION_BY_HAND)
-        return say_today(s, o, value, origin, e);
+        return true;
 
     if (!value)
         value = o->type == OPTION_FLAG || (o->flags & OPTION_VALUE_OPTIONAL) ? "on" : "";

@@ -1,7 +1,9 @@
 """What an attacker on the path, a hostile message or a hostile argument tries, and what must not reach the wire."""
 
 import re
+import socket
 import ssl
+import threading
 
 import pytest
 
@@ -54,6 +56,45 @@ def test_no_login_in_clear(certs):
                      "b@example.org", message=text)
     assert done.status == 69, done
     assert not {"AUTH", "MAIL"} & set(server.verbs()), server.lines
+
+
+class Socks:
+    """A SOCKS5 proxy on loopback that is itself the server it was asked for."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(20)
+        self.port, self.said = self.listener.getsockname()[1], b""
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        connection, _ = self.listener.accept()
+        with connection:
+            connection.settimeout(20)
+            connection.recv(100)
+            connection.sendall(b"\5\0")
+            connection.recv(300)
+            connection.sendall(b"\5\0\0\1\0\0\0\0\0\0" b"220 far.example\r\n")
+            connection.recv(1000)
+            connection.sendall(b"250-far.example\r\n250 AUTH PLAIN\r\n")
+            self.said = connection.recv(1000)
+
+    def end(self):
+        self.thread.join(20)
+        self.listener.close()
+
+
+@pytest.mark.parametrize("host", ["far.example", "127.0.0.1"])
+def test_no_login_in_clear_through_a_proxy(host):
+    """The proxy is on loopback, the server behind it is not: 127.0.0.1 is the proxy's own."""
+    _, text = message()
+    proxy = Socks()
+    done = envoi(f"--host={host}", "--port=25", "--proxy-host=127.0.0.1", f"--proxy-port={proxy.port}", "--tls=off", "--user=u",
+                 "--passwordeval=echo s3cret", "-f", SENDER, "b@example.org", message=text)
+    proxy.end()
+    assert done.status == 77 and "TLS" in done.err, done
+    assert b"AUTH" not in proxy.said
 
 
 @pytest.mark.parametrize("certificate,why", [("expired", "expired"), ("othername", "other.example")])
