@@ -80,7 +80,7 @@ static void bash_value(struct buf *out, const struct command *c, const struct op
         buf_printf(out, "|%s:-%c", c->name, o->letter);
     buf_adds(out, ") ");
     if (names_account(o))
-        buf_adds(out, "words=$(\"$envoi\" config --accounts 2>/dev/null)");
+        buf_adds(out, "words=$(\"$envoi\" config ${file:+\"--file=$file\"} --accounts 2>/dev/null)");
     else if (o->words)
         buf_adds(out, "words='"), words(out, o, " "), buf_adds(out, "'");
     if (o->type == OPTION_FILE)
@@ -92,7 +92,10 @@ static void bash(struct buf *out)
 {
     buf_adds(out, "# bash completion for envoi, made by `envoi completions bash`\n"
                   "_envoi()\n{\n"
-                  "    local cur=${COMP_WORDS[COMP_CWORD]} prev= command=send words= files= option= i envoi=${COMP_WORDS[0]}\n"
+                  "    local cur=${COMP_WORDS[COMP_CWORD]} prev= command=send words= files= option= i file= envoi=${COMP_WORDS[0]}\n"
+                  "    for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n"
+                  "        -C) file=${COMP_WORDS[i+1]} ;;\n        --file) file=${COMP_WORDS[i+2]} ;;\n        esac\n    done\n"
+                  "    file=${file/#\\~\\//$HOME/}\n"
                   "    ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD-1]}\n"
                   "    [[ $cur == = ]] && cur=\n"
                   "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
@@ -175,7 +178,11 @@ static void zsh_row(struct buf *out, const struct command *c, const struct optio
 static void zsh(struct buf *out)
 {
     buf_adds(out, "#compdef envoi\n# zsh completion for envoi, made by `envoi completions zsh`\n"
-                  "_envoi_accounts() {\n    local -a accounts\n    accounts=(${(f)\"$(envoi config --accounts 2>/dev/null)\"})\n"
+                  "_envoi_accounts() {\n    local -a accounts file\n    local i\n"
+                  "    for ((i = 2; i < CURRENT; i++)); do\n        case $words[i] in\n"
+                  "        -C|--file) file=(--file=${words[i+1]/#\\~\\//$HOME/}) ;;\n"
+                  "        --file=*) file=($words[i]) ;;\n        esac\n    done\n"
+                  "    accounts=(${(f)\"$(envoi config $file --accounts 2>/dev/null)\"})\n"
                   "    _describe account accounts\n}\n_envoi_commands() {\n    local -a commands\n    commands=(\n");
     for (const struct command *const *c = commands; *c; c++) {
         buf_printf(out, "        '%s:", (*c)->name);
@@ -207,7 +214,7 @@ static void fish_row(struct buf *out, const struct command *c, const struct opti
     if (value_may_be_apart(o))
         buf_adds(out, o->type == OPTION_FILE && strcmp(o->name, "socket") ? " -rF" : " -x");
     if (names_account(o))
-        buf_adds(out, " -a '(envoi config --accounts 2>/dev/null)'");
+        buf_adds(out, " -a '(__envoi_accounts)'");
     else if (o->words)
         buf_adds(out, " -a '"), words(out, o, " "), buf_adds(out, "'");
     buf_adds(out, " -d '");
@@ -223,6 +230,11 @@ static void fish(struct buf *out)
     for (const struct command *const *c = commands; *c; c++)
         buf_printf(out, " %s", (*c)->name);
     buf_adds(out, "\n        set command $words[2]\n    end\n    test $command = $argv[1]\nend\n"
+                  "function __envoi_accounts\n    set -l words (commandline -opc)\n    set -l file\n    set -l last\n"
+                  "    for word in $words\n        switch $last\n            case -C --file\n"
+                  "                set file --file=(string replace -r '^~/' $HOME/ -- $word)\n        end\n"
+                  "        string match -q -- '--file=*' $word; and set file $word\n        set last $word\n    end\n"
+                  "    envoi config $file --accounts 2>/dev/null\nend\n"
                   "complete -c envoi -f\n");
     for (const struct command *const *c = commands; *c; c++) {
         buf_printf(out, "complete -c envoi -n '__fish_is_nth_token 1' -a %s -d '", (*c)->name);

@@ -12,6 +12,7 @@ ENVOI = pathlib.Path(os.environ.get("ENVOI", "./envoi")).resolve()
 @pytest.fixture
 def run(tmp_path):
     (tmp_path / ".envoirc").write_text("account work\nhost w.example\naccount default : work\n")
+    (tmp_path / "other.rc").write_text("account spare\nhost s.example\n")
     (tmp_path / "letter.txt").write_text("")
 
     def run(shell, *argv):
@@ -38,6 +39,16 @@ BASH = """source "$0"; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _
     ("envoi --tls = o", {"on", "off"}, {"auto"}),
     ("envoi -a ''", {"work", "default"}, {"config"}),
     ("envoi -X let", {"letter.txt"}, {"work"}),
+    ("envoi --account = w", {"work"}, {"default"}),
+    ("envoi -C other.rc -a ''", {"spare"}, {"work"}),
+    ("envoi --file = '~/other.rc' --account = ''", {"spare"}, {"work"}),
+    ("envoi --file = oth", {"other.rc"}, {"letter.txt"}),
+    ("envoi --auth = scram-sha-2", {"scram-sha-256", "scram-sha-256-plus"}, {"scram-sha-1"}),
+    ("envoi --syslog = LOG_M", {"LOG_MAIL"}, {"LOG_USER"}),
+    ("envoi --tls-trust-file = s", {"system"}, {"letter.txt"}),
+    ("envoi --tls-trust-file = l", {"letter.txt"}, {"system"}),
+    ("envoi -R h", {"headers", "hdrs"}, {"full"}),
+    ("envoi --dsn-notify = f", {"failure"}, {"delay"}),
     ("envoi --password", {"--passwordeval="}, {"--password="}),
 ])
 def test_bash(run, words, expected, absent):
@@ -52,6 +63,10 @@ def test_bash(run, words, expected, absent):
     ("envoi --protocol ", {"smtp", "lmtp"}, set()),
     ("envoi -a ", {"work", "default"}, set()),
     ("envoi --logfile let", {"letter.txt"}, set()),
+    ("envoi -C other.rc -a ", {"spare"}, {"work"}),
+    ("envoi --file=~/other.rc --account=", {"--account=spare"}, {"--account=work"}),
+    ("envoi --auth=scram-sha-2", {"--auth=scram-sha-256"}, {"--auth=scram-sha-1"}),
+    ("envoi --syslog=LOG_M", {"--syslog=LOG_MAIL"}, {"--syslog=LOG_USER"}),
 ])
 def test_fish(run, line, expected, absent):
     found = {row.split("\t")[0] for row in run("fish", "--no-config", "-c", f"source $argv[1]; complete -C '{line}'").splitlines()}
@@ -73,7 +88,11 @@ zpty -d shell
 """
 
 
-@pytest.mark.parametrize("line, appears", [("envoi config --acco", "unts"), ("envoi --rea", "read-envelope-from")])
+@pytest.mark.parametrize("line, appears", [
+    ("envoi config --acco", "unts"), ("envoi --rea", "read-envelope-from"), ("envoi -a w", "ork"), ("envoi -C other.rc -a sp", "are"),
+    ("envoi --file=other.rc --account=sp", "are"), ("envoi --auth=scram-sha-256-p", "lus"), ("envoi --logfile=lett", "er.txt"),
+    ("envoi --syslog=LOG_MA", "IL"),
+])
 def test_zsh(run, line, appears):
     assert "FOUND" in run("zsh", "-f", "-c", ZSH % (line, appears))
 
