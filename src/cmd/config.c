@@ -79,6 +79,9 @@ static int check(struct rc *rc, const struct settings *said)
         fprintf(stderr, "%s\n", rc->errors.v[i]);
     for (size_t i = 0; i < rc->files.n; i++)
         printf("read %s\n", rc->files.v[i]);
+    for (size_t i = 0; i < rc->n; i++)
+        if (rc->v[i].evals_n)
+            printf("not checked: account '%s', which needs its 'eval' commands run; see 'envoi config -a %s'\n", rc->v[i].name, rc->v[i].name);
     if (!rc->files.n)
         for (size_t i = 0; i < rc->looked.n; i++)
             printf("not there: %s\n", rc->looked.v[i]);

@@ -251,15 +251,18 @@ static bool do_account(struct rc_reader *r, const struct line *l, struct err *e)
     while (p < end && *p != ':' && !ascii_isblank(*p))
         p++;
     size_t len = (size_t)(p - name);
-    if (!len)
-        return wrong(r, l, name, e, "write 'account NAME', or 'account default'", "the account has no name");
     end_account(r);
+    if (!len) {
+        begin_account(r, "?", 1); /* where errors are collected, the lines below still belong somewhere */
+        return wrong(r, l, name, e, "write 'account NAME', or 'account default'", "the account has no name");
+    }
     for (size_t i = 0; i < r->rc->n; i++) {
         const struct rc_account *other = &r->rc->v[i];
         if (other->system == r->system && strlen(other->name) == len && !memcmp(other->name, name, len)) {
             char *hint = xasprintf("the first is at %s:%d", other->file, other->line);
             wrong(r, l, name, e, hint, "a second account '%s'", other->name);
             free(hint);
+            begin_account(r, name, len);
             return false;
         }
     }

@@ -37,9 +37,9 @@ bool rc_from_matches(const char *from, const char *sender)
     return matches;
 }
 
-static bool account_matches(const struct rc_account *a, const char *sender)
+static bool says_from(const struct settings *s, const char *sender)
 {
-    const struct setting *from = settings_get(&a->settings, "from");
+    const struct setting *from = settings_get(s, "from");
     bool matches = false;
     for (size_t i = 0; i < from->values.n && !matches; i++) {
         struct strlist parts = STRLIST_INIT;
@@ -52,6 +52,19 @@ static bool account_matches(const struct rc_account *a, const char *sender)
         }
         strlist_free(&parts);
     }
+    return matches;
+}
+
+/* In an msmtp file `from` may come from an `eval` line; in envoi's own those are run only when their account is used. */
+static bool account_matches(const struct rc_account *a, const char *sender, struct err *e)
+{
+    if (!*a->name)
+        return false;
+    if (!a->msmtp || !a->evals_n)
+        return says_from(&a->settings, sender);
+    struct settings all;
+    bool matches = rc_settings(a, &all, e) && says_from(&all, sender);
+    settings_free(&all);
     return matches;
 }
 
@@ -107,9 +120,12 @@ const struct rc_account *rc_choose(const struct rc *rc, const char *name, const 
             no_such_account(rc, name, e);
         return a;
     }
-    for (size_t i = 0; i < rc->n && sender && *sender; i++)
-        if (*rc->v[i].name && account_matches(&rc->v[i], sender))
+    for (size_t i = 0; i < rc->n && sender && *sender; i++) {
+        if (account_matches(&rc->v[i], sender, e))
             return &rc->v[i];
+        if (err_is_set(e))
+            return NULL;
+    }
     const struct rc_account *standard = rc_find(rc, "default"), *environment = rc_find(rc, ""), *only = NULL;
     size_t n = 0;
     for (size_t i = 0; i < rc->n; i++)

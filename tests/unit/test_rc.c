@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,6 +43,18 @@ static void errors(void **state)
         { "pasword hunter2\n", "pasword ***", "did you mean 'password'?" },
         { "password \"hunter2\n", "password ***", NULL },
         { "eval\n", "the command is missing", NULL },
+        { "port 1\ntls maybe\n", "rc:2:5: 'tls' is on, off or auto, not 'maybe'", NULL },
+        { "tls_starttls 2\n", "rc:1:14: 'tls_starttls' is on or off", NULL },
+        { "auth plian\n", "rc:1:6: 'auth' cannot be 'plian'", "did you mean 'plain'?" },
+        { "syslog LOG_NEWS\n", "rc:1:8: 'syslog' cannot be 'LOG_NEWS'", NULL },
+        { "timeout soon\n", "rc:1:9: 'timeout' is a time, not 'soon'", "write seconds" },
+        { "dsn_notify failure,often\n", "rc:1:12: 'dsn_notify' cannot be 'often'", NULL },
+        { "protocol imap\n", "rc:1:10: 'protocol' cannot be 'imap'", NULL },
+        { "keepbcc maybe\n", "rc:1:9: 'keepbcc' is on or off", NULL },
+        { "connect_timeout soon\n", "rc:1:17: ", NULL },
+        { "from \"a\\nb\"\n", "rc:1:6: 'from' holds a line break", NULL },
+        { "account \xc3\xa4 : \xc3\xb6\n", "rc:1:13: there is no account", NULL },
+        { ": x\n", "rc:1:1: unknown command ':'", NULL },
         { "read_recipients on\n", "unknown command", NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -50,6 +63,9 @@ static void errors(void **state)
         if (!err_is_set(&e) || !strstr(e.text, cases[i].where) || strstr(e.text, "hunter2") ||
             (cases[i].hint && (!e.hint || !strstr(e.hint, cases[i].hint))))
             fail_msg("%s: %s (%s)", cases[i].text, e.text ? e.text : "no error", e.hint ? e.hint : "");
+        int line, column, end = 0;
+        if (sscanf(e.text, "rc:%d:%d: %n", &line, &column, &end) != 2 || !end)
+            fail_msg("no place: %s", e.text);
         assert_int_equal(fault_exit(e.fault), cases[i].text[0] == 'i' && e.fault == FAULT_NO_INPUT ? 66 : 78);
         err_clear(&e);
         rc_free(&rc);
@@ -177,6 +193,42 @@ static void evals(void **state)
     rc_free(&rc);
 }
 
+static void eval_has_a_deadline(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct settings s;
+    struct rc rc = read_rc("account a\neval sleep 30\ntimeout 0.1\naccount b\neval yes host\n", false, &e);
+    assert_false(rc_settings(rc_find(&rc, "a"), &s, &e));
+    assert_string_equal(e.text, "rc:2: the 'eval' command did not end within 0.1 s");
+    err_clear(&e);
+    settings_free(&s);
+    assert_false(rc_settings(rc_find(&rc, "b"), &s, &e));
+    assert_string_equal(e.text, "rc:5: the 'eval' command prints too much");
+    err_clear(&e);
+    settings_free(&s);
+    rc_free(&rc);
+}
+
+static void from_of_eval(void **state)
+{
+    (void)state;
+    static const char text[] = "account a\nfrom a@x\naccount e\neval echo from e@x\naccount default\n";
+    struct err e = ERR_INIT;
+    struct rc rc = read_rc(text, true, &e);
+    assert_string_equal(rc_choose(&rc, NULL, "e@x", &e)->name, "e");
+    assert_string_equal(rc_choose(&rc, NULL, "a@x", &e)->name, "a");
+    rc_free(&rc);
+    rc = read_rc(text, false, &e); /* not run to look */
+    assert_string_equal(rc_choose(&rc, NULL, "e@x", &e)->name, "default");
+    rc_free(&rc);
+    rc = read_rc("account e\neval exit 3\naccount default\n", true, &e);
+    assert_null(rc_choose(&rc, NULL, "e@x", &e));
+    assert_non_null(strstr(e.text, "status 3"));
+    err_clear(&e);
+    rc_free(&rc);
+}
+
 static char dir[] = "/tmp/envoi-test-rc-XXXXXX";
 
 static void put(const char *name, const char *text, mode_t mode)
@@ -289,7 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors), cmocka_unit_test(accounts), cmocka_unit_test(only_defaults), cmocka_unit_test(msmtp), cmocka_unit_test(choice),
-        cmocka_unit_test(evals),  cmocka_unit_test(files),    cmocka_unit_test(places),
+        cmocka_unit_test(evals), cmocka_unit_test(eval_has_a_deadline), cmocka_unit_test(from_of_eval),  cmocka_unit_test(files),    cmocka_unit_test(places),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
