@@ -130,6 +130,16 @@ def test_published(world, file):
     assert not wrong, "\n".join([file.name] + wrong)
 
 
+def test_called_as_msmtp(world):
+    """Then every file that -C names is one of msmtp's, whatever its name."""
+    (world / "bin" / "msmtp").symlink_to(ENVOI)
+    (world / "mail.rc").write_text("account a\nhost h.example\nuser u\nfrom first@example.org\nfrom last@example.org\n")
+    shown = run(world, world / "bin" / "msmtp", "--pretend", "-C", "mail.rc").stdout
+    for line in (r"port +25 ", r"tls +off ", r"auth +off ", r"from +last@example.org "):
+        assert re.search("^" + line, shown, re.M), shown
+    assert re.search("^port +587 ", run(world, ENVOI, "--pretend", "-C", "mail.rc").stdout, re.M)
+
+
 # ---- random option sets ----
 
 FINGERPRINT = ":".join(["AB"] * 32)
