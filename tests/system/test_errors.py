@@ -165,7 +165,7 @@ def write(home, name, text, mode, owner):
 ELSEWHERE = """
 ip link set lo up && ip addr add 192.0.2.1/32 dev lo || exit 99
 "$0" sink --listen=192.0.2.1:587 --auth=any >sink.out 2>&1 &
-until grep -q listening sink.out; do sleep 0.05; done
+until grep -qs listening sink.out; do sleep 0.05; done
 "$0" "$@"
 status=$?
 kill $!
