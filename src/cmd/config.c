@@ -72,7 +72,7 @@ static void check_account(struct rc *rc, const struct rc_account *chosen, const 
 static int check(struct rc *rc, const struct settings *said)
 {
     for (size_t i = 0; i < rc->n; i++)
-        if (settings_text(&rc->v[i].settings, "host") || settings_text(&rc->v[i].settings, "socket"))
+        if (rc_names_server(&rc->v[i].settings))
             check_account(rc, &rc->v[i], said);
     cmd_warn(&rc->warnings);
     for (size_t i = 0; i < rc->errors.n; i++)
@@ -112,7 +112,7 @@ static int act(const struct config_options *opt, const struct settings *said)
     struct err e = ERR_INIT;
     const struct rc_params params = {
         .user_file = opt->file,
-        .no_files = settings_text(said, "host") || settings_text(said, "socket"),
+        .no_files = rc_names_server(said),
         .keep_going = opt->check || opt->accounts,
     };
     int status = 0;

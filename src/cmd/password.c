@@ -158,7 +158,7 @@ static bool act(const struct password_options *opt, const struct settings *said,
 {
     struct rc rc = RC_INIT;
     struct account a = { 0 };
-    const struct rc_params params = { .user_file = opt->file, .no_files = settings_text(said, "host") != NULL };
+    const struct rc_params params = { .user_file = opt->file, .no_files = rc_names_server(said) };
     const struct rc_account *chosen = NULL;
     bool ok = rc_load(&rc, &params, e) && (params.no_files || (chosen = rc_choose(&rc, account, NULL, e)) != NULL);
     if (ok) {

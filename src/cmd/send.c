@@ -61,7 +61,7 @@ bool send_choose_account(struct run *r, struct err *e)
 {
     const struct settings *said = &r->settings[OF_ACCOUNT];
     const struct rc_params params = { .user_file = r->opt.file, .msmtp = !strcmp(program_invocation_short_name, "msmtp"),
-                                      .no_files = settings_text(said, "host") || settings_text(said, "socket") };
+                                      .no_files = rc_names_server(said) };
     if (!early_sender(r, e) || !rc_load(&r->rc, &params, e))
         return false;
     const struct rc_account *chosen = NULL;

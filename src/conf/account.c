@@ -10,7 +10,7 @@
 #include "base/codec.h"
 #include "conf/subst.h"
 
-enum { PORT_SMTP = 25, PORT_LMTP = 24, PORT_SUBMISSIONS = 465, PORT_SUBMISSION = 587, PORT_HTTP_PROXY = 8080 };
+enum { PORT_SMTP = 25, PORT_LMTP = 24, PORT_HTTP_PROXY = 8080 };
 enum { ENVID_MAX = 100 };
 enum { PROXY_TYPE_SOCKS5 = 1, PROXY_TYPE_HTTP = 2 };
 

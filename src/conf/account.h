@@ -12,11 +12,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/strlist.h"
+#include "base/tristate.h"
 #include "conf/option.h"
 #include "conf/rc.h"
 #include "mail/envelope.h"
-#include "mail/prepare.h"
 
+enum { PORT_SUBMISSIONS = 465, PORT_SUBMISSION = 587 }; /* RFC 8314: TLS at once; RFC 6409: STARTTLS */
 enum account_tls { ACCOUNT_TLS_OFF, ACCOUNT_TLS_ON, ACCOUNT_TLS_AUTO };
 enum account_protocol { ACCOUNT_SMTP, ACCOUNT_LMTP };
 enum transcript_format { TRANSCRIPT_TEXT, TRANSCRIPT_JSON };

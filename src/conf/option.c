@@ -7,7 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
-#include "mail/prepare.h"
+#include "base/tristate.h"
 
 enum { HELP_COLUMN = 30, HELP_WIDTH = 79 };
 

@@ -190,11 +190,16 @@ static void begin_account(struct rc_reader *r, const char *name, size_t len)
     mark_defaults(&r->account);
 }
 
+bool rc_names_server(const struct settings *s)
+{
+    return settings_text(s, "host") || settings_text(s, "socket");
+}
+
 /* A file that says what to do and names no account means its only one. */
 void rc_reader_end(struct rc_reader *r)
 {
     end_account(r);
-    bool reachable = settings_text(&r->defaults.settings, "host") || settings_text(&r->defaults.settings, "socket");
+    bool reachable = rc_names_server(&r->defaults.settings);
     for (size_t i = 0; i < r->rc->n; i++)
         if (r->rc->v[i].system == r->system)
             return;

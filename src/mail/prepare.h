@@ -5,11 +5,10 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/tristate.h"
 #include "mail/address.h"
 #include "mail/envelope.h"
 #include "mail/message.h"
-
-enum tristate { TRI_OFF, TRI_ON, TRI_AUTO };
 
 struct prepare_params {
     const char *from;           /* address for a From header; NULL: the envelope sender */

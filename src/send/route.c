@@ -6,8 +6,6 @@
 #include "base/buf.h"
 #include "mail/address.h"
 
-enum { PORT_SUBMISSIONS = 465, PORT_SUBMISSION = 587 };
-
 /* `tls auto`: RFC 8314 prefers implicit TLS; a password never goes out in clear, so where one is needed, on the
  * submission port, and where the certificate is known beforehand, TLS is required. */
 static enum session_tls tls_level(const struct account *a)

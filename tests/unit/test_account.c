@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/sasl.h"
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "conf/account.h"
 
@@ -23,6 +25,23 @@ static bool bind_text(struct account *a, const char *text, bool msmtp, struct er
     free(whole);
     rc_free(&rc);
     return ok;
+}
+
+/* conf may not look into auth: what `auth` takes and completes stands in both, and must be the same. */
+static void auth_words_are_the_mechanisms(void **state)
+{
+    (void)state;
+    const struct option *o = option_by_name(account_options(), "auth", 4);
+    size_t words = 0, mechanisms = 0;
+    for (const char *const *w = o->words; *w; w++)
+        words++;
+    for (const char *const *m = sasl_mechanisms(); *m; m++, mechanisms++) {
+        bool found = false;
+        for (const char *const *w = o->words; *w; w++)
+            found |= ascii_ieq(*w, *m);
+        assert_true(found);
+    }
+    assert_int_equal(words, mechanisms + 2); /* on, off */
 }
 
 static void derived(void **state)
@@ -194,7 +213,7 @@ static void envelope_identifier(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words),
+        cmocka_unit_test(auth_words_are_the_mechanisms), cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words),
         cmocka_unit_test(send_options), cmocka_unit_test(envelope_identifier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
