@@ -6,12 +6,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "auth/sasl.h"
 #include "base/ascii.h"
 #include "net/dial.h"
 #include "net/stream.h"
 #include "net/tls.h"
-#include "send/credentials.h"
+#include "send/exchange.h"
 
 enum {
     READ_BLOCK = 16 << 10,
@@ -34,12 +33,7 @@ struct deliver {
     struct stream *stream;
     struct session *session;
     struct tls_params tls;
-    struct sasl *sasl;
-    const char *mechanism;
-    struct strlist tried;
-    struct err auth_err;    /* ours, in the exchange: a server that cannot prove itself gets no other mechanism to try */
-    const char *binding_type;
-    struct buf binding;
+    struct exchange *exchange;
     size_t *slice;          /* own: the recipients of the present job */
     struct session_job job;
     size_t transactions;
@@ -76,7 +70,7 @@ static void step_starts(struct deliver *d, usec timeout)
 static bool finish(struct deliver *d)
 {
     phase(d, STAGE_NONE);
-    err_move(&d->err, &d->auth_err);
+    err_copy(&d->err, exchange_error(d->exchange));
     if (d->session)
         err_copy(&d->err, session_error(d->session));
     if (d->stream) {
@@ -95,136 +89,6 @@ static bool fail(struct deliver *d, struct err *e)
     else
         err_move(&d->err, e);
     return finish(d);
-}
-
-/* ---- AUTH ---- */
-
-/* Behind a proxy the server may be anywhere, wherever the proxy is. */
-static bool server_is_local(const struct deliver *d)
-{
-    const char *peer = stream_peer(d->stream);
-    if (d->p.hop->socket)
-        return true;
-    return d->p.account->proxy_type == PROXY_NONE && (strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0);
-}
-
-static struct sasl_params sasl_params(struct deliver *d)
-{
-    const struct account *a = d->p.account;
-    struct sasl_params p = {
-        .user = a->user,
-        .ntlm_domain = a->ntlmdomain,
-        .host = d->p.hop->host ? d->p.hop->host : "localhost",
-        .port = d->p.hop->port,
-        .tls = stream_is_tls(d->stream),
-        .clear_ok = server_is_local(d) || (a->auth_explicit && a->tls_explicit_off),
-        .client_certificate = a->tls_cert_file != NULL,
-        .offered = &session_caps(d->session)->auth,
-        .secret = credentials_secret,
-        .ctx = d->p.credentials,
-    };
-    if (d->binding.len == 0)
-        stream_channel_binding(d->stream, &d->binding_type, &d->binding);
-    if (d->binding.len > 0) {
-        p.binding_type = d->binding_type;
-        p.binding = &d->binding;
-    }
-    return p;
-}
-
-static void auth_refused(struct deliver *d, struct err *e)
-{
-    const struct reply *r = session_auth_reply(d->session);
-    const char *why = d->sasl ? sasl_failure(d->sasl) : NULL;
-    err_set(e, reply_temporary(r) ? FAULT_TEMPORARY : FAULT_AUTH, "the server refused the login of '%s' with %s%s%s%s",
-            d->p.account->user ? d->p.account->user : "", d->mechanism, why ? " (" : "", why ? why : "", why ? ")" : "");
-    err_stage(e, STAGE_AUTH);
-    if (why) /* only what takes tokens says more than the reply */
-        err_hint(e, "the token may have expired, or be for another user or scope: get a new one, or let 'passwordeval' renew it");
-    struct buf words = BUF_INIT;
-    reply_format(r, &words);
-    err_server(e, words.data);
-    buf_free(&words);
-}
-
-static void auth_choose(struct deliver *d)
-{
-    struct err e = ERR_INIT;
-    const struct reply *refusal = session_auth_reply(d->session);
-    struct sasl_params p = sasl_params(d);
-    if (err_is_set(&d->auth_err)) {
-        err_copy(&e, &d->auth_err);
-        session_auth_give_up(d->session, &e);
-        return;
-    }
-    if (refusal) {
-        emit(d->p.hub, d->p.connection, EV_AUTH, F_STR("mechanism", d->mechanism), F_STR("user", p.user), F_BOOL("ok", false));
-        if (!sasl_try_next(refusal)) {
-            auth_refused(d, &e);
-            session_auth_give_up(d->session, &e);
-            return;
-        }
-    }
-    const char *mechanism = sasl_choose(&session_caps(d->session)->auth, d->p.account->auth, &d->tried, &p, &e);
-    if (!mechanism) {
-        if (refusal) { /* what the server said tells more than that nothing is left to try */
-            err_clear(&e);
-            auth_refused(d, &e);
-        }
-        err_stage(&e, STAGE_AUTH);
-        session_auth_give_up(d->session, &e);
-        return;
-    }
-    sasl_free(d->sasl);
-    strlist_add(&d->tried, mechanism);
-    d->mechanism = mechanism;
-    struct buf initial = BUF_SECRET_INIT;
-    bool has_initial = false;
-    d->sasl = sasl_start(mechanism, &p, &initial, &has_initial, &e);
-    if (d->sasl) {
-        session_auth_start(d->session, mechanism, has_initial ? &initial : NULL);
-    } else {
-        err_stage(&e, STAGE_AUTH);
-        session_auth_give_up(d->session, &e);
-    }
-    buf_free(&initial);
-}
-
-static void auth_answer(struct deliver *d)
-{
-    struct err e = ERR_INIT;
-    struct buf response = BUF_SECRET_INIT;
-    if (sasl_step(d->sasl, session_auth_challenge(d->session), &response, &e)) {
-        session_auth_respond(d->session, &response);
-    } else {
-        err_stage(&e, STAGE_AUTH);
-        err_move(&d->auth_err, &e);
-        session_auth_cancel(d->session);
-    }
-    buf_free(&response);
-}
-
-static void serve_auth(struct deliver *d)
-{
-    struct err e = ERR_INIT;
-    switch (session_auth_state(d->session)) {
-    case SESSION_AUTH_CHOOSE:
-        auth_choose(d);
-        return;
-    case SESSION_AUTH_CHALLENGE:
-        auth_answer(d);
-        return;
-    case SESSION_AUTH_SUCCESS:
-        if (!sasl_finish(d->sasl, session_auth_challenge(d->session), &e)) {
-            err_stage(&e, STAGE_AUTH);
-            session_fail(d->session, &e);
-            return;
-        }
-        emit(d->p.hub, d->p.connection, EV_AUTH, F_STR("mechanism", d->mechanism), F_STR("user", d->p.account->user),
-             F_BOOL("ok", true));
-        session_auth_accept(d->session);
-        return;
-    }
 }
 
 /* ---- the wants ---- */
@@ -519,7 +383,7 @@ static bool talk(struct deliver *d)
             wait = serve_starttls(d);
             break;
         case WANT_AUTH:
-            serve_auth(d);
+            exchange_serve(d->exchange, d->session, d->stream);
             break;
         case WANT_JOB:
             wait = next_job(d);
@@ -648,8 +512,12 @@ struct deliver *deliver_new(const struct deliver_params *p)
 {
     const struct account *a = p->account;
     struct deliver *d = xcalloc(1, sizeof *d);
-    *d = (struct deliver){ .task = { step, waits }, .p = *p, .binding = BUF_INIT, .source_fd = -1 };
+    *d = (struct deliver){ .task = { step, waits }, .p = *p, .source_fd = -1 };
     d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
+    const struct exchange_params exchange = {
+        .account = a, .hop = p->hop, .credentials = p->credentials, .hub = p->hub, .connection = p->connection,
+    };
+    d->exchange = exchange_new(&exchange);
     d->tls = deliver_tls_params(a, p->hop, p->credentials);
     d->tls.verify |= p->look;
     d->tls.tolerate = p->look;
@@ -729,12 +597,9 @@ void deliver_free(struct deliver *d)
     dial_free(d->dial);
     stream_free(d->stream);
     session_free(d->session);
-    sasl_free(d->sasl);
-    strlist_free(&d->tried);
-    buf_free(&d->binding);
+    exchange_free(d->exchange);
     free(d->slice);
     free(d->queue_id);
     err_clear(&d->err);
-    err_clear(&d->auth_err);
     free(d);
 }

@@ -1,0 +1,34 @@
+/* exchange: AUTH, between the session, which knows the wire, and sasl, which knows the mechanisms. */
+#ifndef SEND_EXCHANGE_H
+#define SEND_EXCHANGE_H
+
+#include "base/err.h"
+#include "base/event.h"
+#include "conf/account.h"
+#include "net/stream.h"
+#include "send/credentials.h"
+#include "send/route.h"
+#include "smtp/session.h"
+
+/* All borrowed. */
+struct exchange_params {
+    const struct account *account;
+    const struct hop *hop;
+    struct credentials *credentials;
+    struct hub *hub;
+    unsigned connection;
+};
+
+struct exchange;
+
+struct exchange *exchange_new(const struct exchange_params *p);
+void exchange_free(struct exchange *x); /* NULL is allowed */
+
+/* Serves WANT_AUTH: picks a mechanism, answers a challenge, or looks at the server's yes. */
+void exchange_serve(struct exchange *x, struct session *s, const struct stream *stream);
+
+/* What our side found wrong in an exchange (a server that cannot prove itself); unset when nothing. It is the first failure, whatever
+ * the server does behind our '*'. */
+const struct err *exchange_error(const struct exchange *x);
+
+#endif
