@@ -64,7 +64,7 @@ struct field event_field_string(const char *name, const char *s)
 static const struct field *find_field(const struct event *ev, const char *name, size_t n)
 {
     for (const struct field *f = ev->fields; f->type != FIELD_END; f++)
-        if (!strncmp(f->name, name, n) && !f->name[n])
+        if (strncmp(f->name, name, n) == 0 && !f->name[n])
             return f;
     return NULL;
 }
@@ -130,11 +130,11 @@ void event_format(const struct event *ev, const char *template, struct buf *out)
     size_t group = SIZE_MAX; /* where the output of the open [[ began */
     bool shown = true;
     for (const char *t = template; *t;) {
-        if (!strncmp(t, "[[", 2)) {
+        if (strncmp(t, "[[", 2) == 0) {
             group = out->len;
             shown = true;
             t += 2;
-        } else if (!strncmp(t, "]]", 2) && group != SIZE_MAX) {
+        } else if (strncmp(t, "]]", 2) == 0 && group != SIZE_MAX) {
             if (!shown)
                 buf_cut(out, group);
             group = SIZE_MAX;

@@ -246,7 +246,7 @@ bool json_member(const char *text, size_t n, const char *name, struct buf *out)
         buf_reset(&value);
         ok = take_string(&c, &key) && take(&c, ':');
         ok = ok && (skip_space(&c) == '"' ? take_string(&c, &value) : take_word(&c, &value));
-        found = ok && !strcmp(key.data, name) && (take(&c, ',') || take(&c, '}'));
+        found = ok && strcmp(key.data, name) == 0 && (take(&c, ',') || take(&c, '}'));
         ok = ok && (found || take(&c, ','));
     }
     if (found)

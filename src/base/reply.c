@@ -38,7 +38,7 @@ void reply_format_line(const struct reply *r, struct buf *out)
         size_t n = strcspn(line, "\n");
         int enhanced[3];
         size_t skip = first ? 0 : reply_enhanced(line, enhanced); /* most servers repeat it on each line */
-        if (skip && !memcmp(enhanced, r->enhanced, sizeof enhanced))
+        if (skip && memcmp(enhanced, r->enhanced, sizeof enhanced) == 0)
             skip += line[skip] == ' ';
         else
             skip = 0;

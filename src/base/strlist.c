@@ -39,7 +39,7 @@ void strlist_copy(struct strlist *to, const struct strlist *from)
 bool strlist_has(const struct strlist *l, const char *s)
 {
     for (size_t i = 0; i < l->n; i++)
-        if (!strcmp(l->v[i], s))
+        if (strcmp(l->v[i], s) == 0)
             return true;
     return false;
 }

@@ -60,7 +60,7 @@ static bool early_sender(struct run *r, struct err *e)
 bool send_choose_account(struct run *r, struct err *e)
 {
     const struct settings *said = &r->settings[OF_ACCOUNT];
-    const struct rc_params params = { .user_file = r->opt.file, .msmtp = !strcmp(program_invocation_short_name, "msmtp"),
+    const struct rc_params params = { .user_file = r->opt.file, .msmtp = strcmp(program_invocation_short_name, "msmtp") == 0,
                                       .no_files = rc_names_server(said) };
     if (!early_sender(r, e) || !rc_load(&r->rc, &params, e))
         return false;

@@ -83,9 +83,9 @@ static struct server *new_server(struct client *c)
     const struct server_params p = {
         .lmtp = s->opt.lmtp,
         .name = s->name,
-        .tls_offered = s->tls != NULL,
+        .tls_offered = s->tls,
         .tls_up = c->implicit_tls,
-        .auth_offered = s->opt.auth != NULL,
+        .auth_offered = s->opt.auth,
         .auth_without_tls = true,
         .auth_required = s->opt.auth_required,
         .extensions = s->extensions,

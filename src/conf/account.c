@@ -67,7 +67,7 @@ static bool said(const struct account *a, const char *option)
 static enum fault fault_at(const struct account *a, const char *option, struct buf *where)
 {
     const char *origin = settings_get(&a->settings, option)->origin;
-    if (origin && !strcmp(origin, ORIGIN_COMMAND_LINE))
+    if (origin && strcmp(origin, ORIGIN_COMMAND_LINE) == 0)
         return FAULT_USAGE;
     if (origin)
         buf_printf(where, "%s: ", origin);
@@ -299,7 +299,7 @@ static bool check_login(struct account *a, struct err *e)
     bool needs_user = strcmp(a->auth, "off") && strcmp(a->auth, "EXTERNAL") && strcmp(a->auth, "GSSAPI");
     if (needs_user && !a->user)
         return wrong(a, "auth", e, "'auth' without 'user'", "set 'user' to the name to log in with, or 'auth off'");
-    if (!strcmp(a->auth, "off") && (a->password || a->passwordeval))
+    if (strcmp(a->auth, "off") == 0 && (a->password || a->passwordeval))
         warn(a, a->password ? "password" : "passwordeval", "a password is set but 'auth' is off, write 'auth on'");
     if (!a->tls_cert_file != !a->tls_key_file)
         return wrong(a, a->tls_cert_file ? "tls_cert_file" : "tls_key_file", e,

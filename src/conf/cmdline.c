@@ -180,7 +180,7 @@ bool cmdline_parse(int argc, char *const *argv, struct settings *settings, size_
     struct cmdline c = { settings, tables, warnings };
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
-        if (!strcmp(arg, "--")) {
+        if (strcmp(arg, "--") == 0) {
             for (i++; i < argc; i++)
                 strlist_add(operands, argv[i]);
             break;

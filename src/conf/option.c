@@ -252,7 +252,7 @@ void option_help(struct option_table t, struct buf *out)
             continue;
         buf_printf(out, "%s%s:\n", out->len ? "\n" : "", group);
         for (size_t j = i; j < t.n; j++)
-            if (helped(&t.rows[j]) && !strcmp(t.rows[j].group, group))
+            if (helped(&t.rows[j]) && strcmp(t.rows[j].group, group) == 0)
                 help_row(&t.rows[j], out);
     }
 }

@@ -222,7 +222,7 @@ static const struct rc_account *find_base(const struct rc_reader *r, const char 
 {
     const struct rc_account *found = NULL;
     for (size_t i = 0; i < r->rc->n; i++)
-        if (!strcmp(r->rc->v[i].name, name) && (!found || r->rc->v[i].system == r->system))
+        if (strcmp(r->rc->v[i].name, name) == 0 && (!found || r->rc->v[i].system == r->system))
             found = &r->rc->v[i];
     return found;
 }
@@ -263,7 +263,7 @@ static bool do_account(struct rc_reader *r, const struct line *l, struct err *e)
     }
     for (size_t i = 0; i < r->rc->n; i++) {
         const struct rc_account *other = &r->rc->v[i];
-        if (other->system == r->system && strlen(other->name) == len && !memcmp(other->name, name, len)) {
+        if (other->system == r->system && strlen(other->name) == len && memcmp(other->name, name, len) == 0) {
             char *hint = xasprintf("the first is at %s:%d", other->file, other->line);
             wrong(r, l, name, e, hint, "a second account '%s'", other->name);
             free(hint);
@@ -484,7 +484,7 @@ bool rc_read_text(struct rc_reader *r, const char *name, const char *text, size_
     r->name = name;
     r->line = 0;
     const char *end = text + n;
-    if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+    if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     while (text < end) {
         const char *eol = memchr(text, '\n', (size_t)(end - text));

@@ -11,7 +11,7 @@
 const struct rc_account *rc_find(const struct rc *rc, const char *name)
 {
     for (size_t i = 0; i < rc->n; i++)
-        if (!strcmp(rc->v[i].name, name))
+        if (strcmp(rc->v[i].name, name) == 0)
             return &rc->v[i];
     return NULL;
 }

@@ -57,7 +57,7 @@ void settings_copy(struct settings *to, const struct settings *from)
 
 static enum fault fault_of(const char *origin)
 {
-    return !strcmp(origin, ORIGIN_COMMAND_LINE) ? FAULT_USAGE : FAULT_CONFIG;
+    return strcmp(origin, ORIGIN_COMMAND_LINE) == 0 ? FAULT_USAGE : FAULT_CONFIG;
 }
 
 /* Says today's row instead of an obsolete one; see option.h for the forms of `today`. */
@@ -83,7 +83,7 @@ static bool say_today(struct settings *s, const struct option *o, const char *va
 /* "'keepbcc' is obsolete, write 'remove_bcc_headers off'": in a file with a blank, on the command line with dashes. */
 static char *obsolete(const struct settings *s, const struct option *o, const char *origin)
 {
-    bool argv = !strcmp(origin, ORIGIN_COMMAND_LINE);
+    bool argv = strcmp(origin, ORIGIN_COMMAND_LINE) == 0;
     size_t len = strcspn(o->today, "=");
     const char *value = !o->today[len] ? "" : o->at == OPTION_BY_HAND ? o->today + len + 1 : NULL;
     char *name = xstrndup(o->today, len);

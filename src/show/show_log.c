@@ -100,7 +100,7 @@ static void add_field(struct buf *out, const struct row *row, const struct field
 static bool is_sent(const struct event *ev)
 {
     const struct field *fate = event_field(ev, "fate");
-    return fate && fate->s && !strcmp(fate->s, fate_word(FATE_SENT));
+    return fate && fate->s && strcmp(fate->s, fate_word(FATE_SENT)) == 0;
 }
 
 static void format_line(const struct event *ev, struct buf *out)
@@ -143,7 +143,7 @@ static bool lock(int fd, const char *path, struct err *e)
 
 static bool append(const char *path, const struct buf *line, struct err *e)
 {
-    if (!strcmp(path, "-"))
+    if (strcmp(path, "-") == 0)
         return (fwrite(line->data, 1, line->len, stdout) == line->len && !fflush(stdout))
                || err_sys(e, FAULT_IO, errno, "cannot write the log line to the standard output");
     int fd = file_open_append(path, e);
@@ -220,7 +220,7 @@ static void on_event(void *ctx, const struct event *ev)
     if (l->file && *l->file)
         log_to_file(l, &line);
     if (l->syslog_facility && *l->syslog_facility)
-        log_to_syslog(l, &line, exitcode && exitcode->s && !strcmp(exitcode->s, fault_sysexit_name(FAULT_NONE)));
+        log_to_syslog(l, &line, exitcode && exitcode->s && strcmp(exitcode->s, fault_sysexit_name(FAULT_NONE)) == 0);
     buf_free(&line);
 }
 

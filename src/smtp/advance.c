@@ -38,7 +38,7 @@ static bool auth_due(const struct session *s)
 
 static bool etrn_due(const struct session *s)
 {
-    return s->p.etrn != NULL && s->etrn_reply.code == 0;
+    return s->p.etrn && s->etrn_reply.code == 0;
 }
 
 /* Is something asked for that this server does not have? Then the error is set. */
@@ -49,7 +49,7 @@ static bool feature_missing(struct session *s)
     if (s->p.tls == SESSION_TLS_REQUIRED && !s->tls_up) {
         err_set(&s->err, FAULT_UNAVAILABLE, "the server does not offer STARTTLS, and TLS is required");
         err_stage(&s->err, STAGE_STARTTLS);
-        if (masked != NULL)
+        if (masked)
             err_hint(&s->err, "its reply to EHLO holds '%s': a firewall on the way masks STARTTLS; "
                               "have it switched off there, or try TLS from the start (port 465)", masked);
         else
@@ -168,7 +168,7 @@ void advance_release(struct session *s)
 {
     while (releasable(s)) {
         struct command *c = &s->queue[s->todo++];
-        if (rows[c->kind].write != NULL)
+        if (rows[c->kind].write)
             write_line(s, c);
         c->mark = s->text_queued;
     }

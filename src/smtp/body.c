@@ -90,15 +90,15 @@ static void show_content(struct session *s, const char *p, size_t n)
 {
     struct buf *line = &s->body.line;
 
-    if (s->p.hub == NULL || !hub_wants(s->p.hub, EV_CONTENT))
+    if (!s->p.hub || !hub_wants(s->p.hub, EV_CONTENT))
         return;
     while (n > 0) {
         const char *lf = memchr(p, '\n', n);
-        size_t len = lf != NULL ? (size_t)(lf - p) + 1 : n;
+        size_t len = lf ? (size_t)(lf - p) + 1 : n;
         buf_add(line, p, len);
         p += len;
         n -= len;
-        if (lf == NULL)
+        if (!lf)
             return;
         buf_cut(line, line->len - (line->len > 1 && line->data[line->len - 2] == '\r' ? 2 : 1));
         emit(s->p.hub, s->p.connection, EV_CONTENT, F_STRN("line", line->data, line->len));

@@ -96,7 +96,7 @@ static void parse_line(struct caps *c, const char *line)
         if (strlen(keywords[i].word) != n || !ascii_ieqn(line, keywords[i].word, n))
             continue;
         c->have |= keywords[i].cap;
-        if (keywords[i].parse != NULL)
+        if (keywords[i].parse)
             keywords[i].parse(c, params);
     }
 }
@@ -106,7 +106,7 @@ void caps_parse(struct caps *c, const struct reply *ehlo)
     const char *line = strchr(ehlo->text.data, '\n');
 
     caps_free(c);
-    while (line != NULL) {
+    while (line) {
         size_t n = strcspn(++line, "\n");
         struct buf text = BUF_INIT;
         buf_add(&text, line, n);

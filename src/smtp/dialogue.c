@@ -62,8 +62,8 @@ bool dialogue_parse(struct dialogue *d, const char *name, const char *text, size
 
     for (int number = 1; text < end; number++) {
         const char *lf = memchr(text, '\n', (size_t)(end - text));
-        const char *next = lf != NULL ? lf + 1 : end;
-        size_t len = (size_t)((lf != NULL ? lf : end) - text);
+        const char *next = lf ? lf + 1 : end;
+        size_t len = (size_t)((lf ? lf : end) - text);
         if (len > 0 && text[len - 1] == '\r')
             len--;
         if (!ascii_line_safe(text, len)) {
@@ -113,7 +113,7 @@ static bool unescape(const char **p, struct buf *out, struct err *e)
     static const char from[] = "rnt0\\\"", to[] = "\r\n\t\0\\\"";
     const char *at = **p != '\0' ? strchr(from, **p) : NULL;
 
-    if (at != NULL) {
+    if (at) {
         buf_addc(out, to[at - from]);
         ++*p;
         return true;

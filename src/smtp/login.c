@@ -46,7 +46,7 @@ void session_auth_start(struct session *s, const char *mechanism, const struct b
     buf_reset(&l->line);
     buf_printf(&l->line, "AUTH %s", mechanism);
     l->cut = SIZE_MAX;
-    if (initial != NULL) {
+    if (initial) {
         buf_reset(&l->held);
         base64_encode(&l->held, initial->data, initial->len);
         l->holding = l->line.len + 1 + l->held.len + 2 > AUTH_LINE_MAX;

@@ -17,7 +17,7 @@ const char *rows_masked(const struct caps *c)
 
 static void write_hello(struct session *s, const struct command *c, struct buf *line)
 {
-    buf_printf(line, "%s %s", rows[c->kind].word, s->p.domain != NULL ? s->p.domain : "localhost");
+    buf_printf(line, "%s %s", rows[c->kind].word, s->p.domain ? s->p.domain : "localhost");
 }
 
 static void write_word(struct session *s, const struct command *c, struct buf *line)
@@ -109,7 +109,7 @@ static bool hello_reply(struct session *s, const struct command *c, const struct
         s->hello = HELLO_REFUSED;
     } else {
         session_refused(s, r, FAULT_UNAVAILABLE, "the server refused %s '%s'", rows[c->kind].word,
-                        s->p.domain != NULL ? s->p.domain : "localhost");
+                        s->p.domain ? s->p.domain : "localhost");
         session_leave(s);
     }
     return true;

@@ -23,7 +23,7 @@ struct session *session_new(const struct session_params *p)
 
 void session_free(struct session *s)
 {
-    if (s == NULL)
+    if (!s)
         return;
     caps_free(&s->caps);
     free(s->greeting);
@@ -48,7 +48,7 @@ const struct command *session_head(const struct session *s)
 bool session_parting(const struct session *s)
 {
     const struct command *head = session_head(s);
-    return head != NULL && head->kind == CMD_QUIT;
+    return head && head->kind == CMD_QUIT;
 }
 
 static bool output_waits(const struct session *s)
@@ -78,7 +78,7 @@ enum want session_next(struct session *s)
 static bool body_under_way(const struct session *s)
 {
     const struct command *head = session_head(s);
-    bool before = head != NULL && !rows[head->kind].body && head->kind != CMD_BDAT;
+    bool before = head && !rows[head->kind].body && head->kind != CMD_BDAT;
 
     return s->t.data == DATA_SENDING && !before && !body_handed_out(s);
 }
@@ -93,7 +93,7 @@ enum stage session_stage(const struct session *s)
         return STAGE_AUTH;
     if (body_under_way(s))
         return STAGE_BODY;
-    return head != NULL ? rows[head->kind].stage : STAGE_NONE;
+    return head ? rows[head->kind].stage : STAGE_NONE;
 }
 
 usec session_timeout(const struct session *s)
@@ -105,7 +105,7 @@ usec session_timeout(const struct session *s)
         return s->p.timeout;
     if (body_under_way(s))
         return BLOCK * USEC_PER_SEC;
-    return head != NULL ? rows[head->kind].timeout : STEP * USEC_PER_SEC;
+    return head ? rows[head->kind].timeout : STEP * USEC_PER_SEC;
 }
 
 unsigned session_step_id(const struct session *s)
@@ -221,7 +221,7 @@ void session_protocol_error(struct session *s, const struct reply *r, const char
 
     err_set(&s->err, FAULT_PROTOCOL, "%s", text);
     err_stage(&s->err, session_stage(s));
-    if (first && r != NULL)
+    if (first && r)
         add_server_words(s, r);
     session_hang_up(s);
 }
@@ -292,7 +292,7 @@ static void take_reply(struct session *s, const struct reply *r)
         server_leaves(s, r);
         return;
     }
-    if (head == NULL || s->text_written < head->mark) {
+    if (!head || s->text_written < head->mark) {
         session_protocol_error(s, r, "the server sent a reply that nothing asked for");
         return;
     }
@@ -351,7 +351,7 @@ void session_eof(struct session *s)
         fail(s, FAULT_LOST, "the server closed the connection without a greeting");
     else if (body_under_way(s))
         fail(s, FAULT_LOST, "the server closed the connection while the message was sent");
-    else if (head != NULL)
+    else if (head)
         fail(s, FAULT_LOST, "the server closed the connection instead of answering %s", rows[head->kind].word);
     else
         fail(s, FAULT_LOST, "the server closed the connection");
@@ -375,7 +375,7 @@ void session_timed_out(struct session *s)
         fail(s, FAULT_TIMEOUT, "the server took no more of the message for %lld s", seconds);
     } else {
         fail(s, FAULT_TIMEOUT, "the server did not answer %s within %lld s",
-             head != NULL ? rows[head->kind].word : "in the TLS handshake", seconds);
+             head ? rows[head->kind].word : "in the TLS handshake", seconds);
     }
 }
 
@@ -408,7 +408,7 @@ const struct caps *session_caps(const struct session *s)
 
 const char *session_greeting(const struct session *s)
 {
-    return s->greeting != NULL ? s->greeting : "";
+    return s->greeting ? s->greeting : "";
 }
 
 bool session_is_tls(const struct session *s)

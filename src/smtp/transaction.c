@@ -18,7 +18,7 @@ static struct rcpt *rcpt_at(const struct session *s, size_t i)
 
 static const char *sender(const struct session *s)
 {
-    return s->t.job.env->sender != NULL ? s->t.job.env->sender : "";
+    return s->t.job.env->sender ? s->t.job.env->sender : "";
 }
 
 static void set_fate(struct session *s, size_t i, enum rcpt_fate fate, const struct reply *r)
@@ -28,7 +28,7 @@ static void set_fate(struct session *s, size_t i, enum rcpt_fate fate, const str
     s->t.state[i] = RCPT_STATE_OVER;
     rcpt->fate = fate;
     reply_free(&rcpt->reply);
-    if (r != NULL)
+    if (r)
         reply_copy(&rcpt->reply, r);
 }
 
@@ -167,7 +167,7 @@ static bool addresses_fit(struct session *s)
 static void warn_without_dsn(const struct session *s)
 {
     const struct envelope *env = s->t.job.env;
-    bool wished = env->dsn_notify != 0 || env->dsn_return != DSN_RETURN_UNSET || env->dsn_envid != NULL;
+    bool wished = env->dsn_notify != 0 || env->dsn_return != DSN_RETURN_UNSET || env->dsn_envid;
 
     if (wished && !session_has(s, CAP_DSN))
         emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server does not offer DSN; reports come as it likes"));
@@ -226,7 +226,7 @@ void transaction_write_mail(struct session *s, const struct command *c, struct b
         return;
     if (env->dsn_return != DSN_RETURN_UNSET)
         buf_adds(line, env->dsn_return == DSN_RETURN_FULL ? " RET=FULL" : " RET=HDRS");
-    if (env->dsn_envid != NULL) {
+    if (env->dsn_envid) {
         buf_adds(line, " ENVID=");
         xtext_encode(line, env->dsn_envid, strlen(env->dsn_envid));
     }
@@ -260,7 +260,7 @@ void transaction_write_rcpt(struct session *s, const struct command *c, struct b
     if (!session_has(s, CAP_DSN))
         return;
     add_notify(line, s->t.job.env->dsn_notify);
-    if (rcpt->orcpt == NULL || !address_is_ascii(rcpt->orcpt) || (type_end = strchr(rcpt->orcpt, ';')) == NULL)
+    if (!rcpt->orcpt || !address_is_ascii(rcpt->orcpt) || (type_end = strchr(rcpt->orcpt, ';')) == NULL)
         return;
     buf_adds(line, " ORCPT=");
     buf_add(line, rcpt->orcpt, (size_t)(type_end - rcpt->orcpt) + 1);
@@ -458,11 +458,11 @@ static void nothing_for_anybody(struct session *s)
 
     for (size_t i = 0; i < s->t.job.n; i++) {
         const struct rcpt *rcpt = rcpt_at(s, i);
-        bool worse = culprit == NULL || (culprit->fate == RCPT_DEFERRED && rcpt->fate == RCPT_REFUSED);
+        bool worse = !culprit || (culprit->fate == RCPT_DEFERRED && rcpt->fate == RCPT_REFUSED);
         if (worse && (rcpt->fate == RCPT_REFUSED || rcpt->fate == RCPT_DEFERRED))
             culprit = rcpt;
     }
-    if (culprit == NULL)
+    if (!culprit)
         return;
     session_refused(s, &culprit->reply, FAULT_RECIPIENTS, "the server refused the recipient '%s', so nobody gets the message",
                     culprit->address);
