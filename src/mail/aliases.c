@@ -368,11 +368,7 @@ static bool follow(struct walk *w, const struct alias *from, const char *address
         add(w, address);
         return true;
     }
-    if (*mark == DONE) {
-        w->added++;
-        return true;
-    }
-    return follow_alias(w, alias);
+    return *mark == DONE || follow_alias(w, alias);
 }
 
 static bool follow_alias(struct walk *w, const struct alias *alias)

@@ -120,6 +120,7 @@ static void test_errors(void **state)
         { "x: a\na: b\nb: a", "x", "aliases:2: the alias 'a' leads back to itself" },
         { "root: /dev/null", "root", "the alias of 'root' leads to no address" },
         { "root:", "root", "the alias of 'root' leads to no address" },
+        { "root: bob, bob\nbob: /dev/null", "root", "the alias of 'root' leads to no address" },
         { "root: :include:/nonexistent/list", "root", "aliases:1: cannot read '/nonexistent/list': No such file or directory" },
         { "bob: a@x\nroot a@x", "bob", "aliases:2:9: no ':' behind the name" },
         { ": a@x", "bob", "aliases:1:1: a ':' without a name" },
