@@ -374,6 +374,11 @@ static bool follow(struct walk *w, const struct alias *from, const char *address
 static bool follow_alias(struct walk *w, const struct alias *alias)
 {
     unsigned char *mark = &w->marks[alias - w->a->v];
+    if (w->trail.n == ALIASES_DEPTH_MAX) {
+        err_set(w->e, FAULT_CONFIG, "%s:%d: '%s' leads through more than %d aliases to '%s'", w->a->file, alias->line, w->trail.v[0],
+                ALIASES_DEPTH_MAX, alias->name);
+        return err_hint(w->e, "let '%s' name its addresses itself", w->trail.v[0]);
+    }
     *mark = OPEN;
     strlist_add(&w->trail, alias->name);
     bool ok = follow_targets(w, alias, w->a->file, &alias->targets);

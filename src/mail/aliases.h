@@ -19,6 +19,7 @@
 enum {
     ALIASES_SIZE_MAX = 16 << 20,  /* octets of the file, and of one that is included */
     ALIASES_INCLUDE_DEPTH_MAX = 8,
+    ALIASES_DEPTH_MAX = 100, /* aliases on the way to an address */
 };
 
 enum alias_kind { ALIAS_ADDRESS, ALIAS_INCLUDE, ALIAS_FILE, ALIAS_PIPE };
@@ -60,7 +61,7 @@ void aliases_free(struct aliases *a);
 /* Adds to env everybody whom mail to the address goes to: itself when it is not local or has no alias. `hosts` are the names of this
  * machine: `root@host` is looked up as `root`, but `default` is for names without a domain only. Names may stay without a domain.
  * Files and commands get nothing: each adds a line to `notes`; where they are all there is, that is an error, as are aliases that
- * lead back to themselves and included files that cannot be read (FAULT_CONFIG). */
+ * lead back to themselves or through more than ALIASES_DEPTH_MAX others, and included files that cannot be read (FAULT_CONFIG). */
 bool aliases_expand(const struct aliases *a, const struct strlist *hosts, const char *address, struct envelope *env, struct strlist *notes,
                     struct err *e);
 

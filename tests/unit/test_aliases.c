@@ -182,6 +182,27 @@ static void test_no_explosion(void **state)
     buf_free(&text);
 }
 
+/* A chain as long as a file can hold must not take the stack. */
+static void test_depth(void **state)
+{
+    (void)state;
+    static const struct { int links; const char *expected; } rows[] = {
+        { ALIASES_DEPTH_MAX, "end@x" },
+        { ALIASES_DEPTH_MAX + 1, "aliases:101: 'a0' leads through more than 100 aliases to 'a100'" },
+        { 20000, "aliases:101: 'a0' leads through more than 100 aliases to 'a100'" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf text = BUF_INIT;
+        for (int k = 0; k < rows[i].links - 1; k++)
+            buf_printf(&text, "a%d: a%d\n", k, k + 1);
+        buf_printf(&text, "a%d: end@x\n", rows[i].links - 1);
+        char *got = expanded(text.data, "a0");
+        assert_string_equal(got, rows[i].expected);
+        free(got);
+        buf_free(&text);
+    }
+}
+
 static void write_file(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -264,7 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expand),       cmocka_unit_test(test_errors),  cmocka_unit_test(test_nul),
         cmocka_unit_test(test_many),         cmocka_unit_test(test_include), cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_no_explosion),
+        cmocka_unit_test(test_no_explosion), cmocka_unit_test(test_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
