@@ -192,14 +192,6 @@ static void split_name(const char *text, char **name, char **host)
     *host = xstrdup(domain);
 }
 
-static struct alias *find_same(const struct aliases *a, const char *name, const char *host)
-{
-    for (size_t i = 0; i < a->n; i++)
-        if (ascii_ieq(a->v[i].name, name) && ascii_ieq(a->v[i].host ? a->v[i].host : "", host ? host : ""))
-            return &a->v[i];
-    return NULL;
-}
-
 static bool begin_alias(struct aliases *a, const struct parser *ps, const char **rest)
 {
     const char *colon = find_outside(ps, ps->start, ":");
@@ -224,10 +216,6 @@ static bool begin_alias(struct aliases *a, const struct parser *ps, const char *
     *alias = (struct alias){ .line = ps->line };
     char *text = xstrndup(name.p, name.n);
     split_name(text, &alias->name, &alias->host);
-    const struct alias *before = find_same(a, alias->name, alias->host);
-    if (before)
-        strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s' stands in line %d already, which counts", ps->file, ps->line, text,
-                                                before->line));
     free(text);
     a->n++;
     *rest = trimmed(colon + 1, ps->end).p;
@@ -252,6 +240,65 @@ static bool next_line(struct parser *ps, const char **next, const char *end)
     return false;
 }
 
+/* ---- names in order ---- */
+
+static int compare_nocase(const char *a, const char *b)
+{
+    while (*a && ascii_upper(*a) == ascii_upper(*b)) {
+        a++;
+        b++;
+    }
+    return (unsigned char)ascii_upper(*a) - (unsigned char)ascii_upper(*b);
+}
+
+/* No host comes before all hosts. */
+static int compare_names(const struct alias *alias, const char *name, const char *host)
+{
+    int names = compare_nocase(alias->name, name);
+    return names ? names : compare_nocase(alias->host ? alias->host : "", host ? host : "");
+}
+
+/* By name, by host, and by place in the file. */
+static int compare_rows(const void *x, const void *y)
+{
+    const struct alias *a = *(struct alias *const *)x, *b = *(struct alias *const *)y;
+    int names = compare_names(a, b->name, b->host);
+    return names ? names : (a > b) - (a < b);
+}
+
+static void sort(struct aliases *a)
+{
+    a->sorted = xmalloc((a->n + 1) * sizeof *a->sorted);
+    for (size_t i = 0; i < a->n; i++)
+        a->sorted[i] = &a->v[i];
+    qsort(a->sorted, a->n, sizeof *a->sorted, compare_rows);
+}
+
+/* The first in the file of that name and host. */
+static struct alias *find_same(const struct aliases *a, const char *name, const char *host)
+{
+    size_t low = 0, high = a->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_names(a->sorted[middle], name, host) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < a->n && compare_names(a->sorted[low], name, host) == 0 ? a->sorted[low] : NULL;
+}
+
+static void warn_of(struct aliases *a, const struct alias *alias)
+{
+    const struct alias *counts = find_same(a, alias->name, alias->host);
+    const char *at = alias->host ? "@" : "", *host = alias->host ? alias->host : "";
+    if (counts != alias)
+        strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s%s%s' stands in line %d already, which counts", a->file, alias->line,
+                                                alias->name, at, host, counts->line));
+    if (alias->targets.n == 0)
+        strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s%s%s' goes nowhere", a->file, alias->line, alias->name, at, host));
+}
+
 bool aliases_parse(struct aliases *a, const char *file, const char *text, size_t n, struct err *e)
 {
     struct parser ps = { .file = file, .e = e };
@@ -263,9 +310,9 @@ bool aliases_parse(struct aliases *a, const char *file, const char *text, size_t
         if ((!ascii_isblank(*ps.start) && !begin_alias(a, &ps, &rest)) || !parse_targets(&ps, rest, &a->v[a->n - 1].targets))
             return false;
     }
+    sort(a);
     for (size_t i = 0; i < a->n; i++)
-        if (a->v[i].targets.n == 0)
-            strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s' goes nowhere", file, a->v[i].line, a->v[i].name));
+        warn_of(a, &a->v[i]);
     return true;
 }
 
@@ -296,6 +343,7 @@ void aliases_free(struct aliases *a)
         targets_free(&a->v[i].targets);
     }
     free(a->v);
+    free(a->sorted);
     free(a->file);
     strlist_free(&a->warnings);
     *a = (struct aliases)ALIASES_INIT;
@@ -324,17 +372,21 @@ static bool is_ours(const struct walk *w, const char *host)
     return !host || (w->hosts && strlist_has_nocase(w->hosts, host));
 }
 
-/* The alias of an address; the first that fits counts. NULL: none. */
+static struct alias *first_of(struct alias *a, struct alias *b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+/* The alias of an address; the first in the file that fits counts: any of our names stands for the others. NULL: none. */
 static struct alias *find_alias(const struct walk *w, const char *address)
 {
     char *name, *host;
-    struct alias *found = NULL;
     split_name(address, &name, &host);
-    for (size_t i = 0; !found && i < w->a->n; i++) {
-        struct alias *alias = &w->a->v[i];
-        bool same_host = host && alias->host ? ascii_ieq(host, alias->host) : false;
-        if (ascii_ieq(alias->name, name) && (same_host || (is_ours(w, host) && is_ours(w, alias->host))))
-            found = alias;
+    struct alias *found = host ? find_same(w->a, name, host) : NULL;
+    if (is_ours(w, host)) {
+        found = first_of(found, find_same(w->a, name, NULL));
+        for (size_t i = 0; w->hosts && i < w->hosts->n; i++)
+            found = first_of(found, find_same(w->a, name, w->hosts->v[i]));
     }
     bool bare = !host;
     free(name);

@@ -47,6 +47,7 @@ struct aliases {
     char *file; /* own: for messages */
     struct alias *v; /* own, in the order of the file */
     size_t n, cap;
+    struct alias **sorted; /* own: the same by name, so that one is found without a look at each */
     struct strlist warnings; /* own: "file:line: …" */
 };
 

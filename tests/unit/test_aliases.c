@@ -83,6 +83,10 @@ static void test_expand(void **state)
         { "root@web1: a@x", "root", "a@x" },
         { "root@web1: a@x", "root@web1.example.org", "a@x" },
         { "root@other: a@x", "root", "root" },
+        { "root@web1: a@x\nroot: b@x\nroot@localhost: c@x", "root", "a@x" },
+        { "root@web1: a@x\nroot: b@x\nroot@localhost: c@x", "ROOT@LOCALHOST", "a@x" },
+        { "root@other: a@x\nroot: b@x", "root@other", "a@x" },
+        { "b: b@x\na: a@x\nab: ab@x\nB@c: bc@x", "a", "a@x" },
         { "bob@other.org: a@x", "bob@other.org", "a@x" },
         /* default */
         { "default: a@x", "bob", "a@x" },
@@ -167,6 +171,24 @@ static void test_many(void **state)
     free(got);
     buf_free(&text);
     buf_free(&expected);
+}
+
+/* As many names as there are users somewhere: no look at each for each. */
+static void test_many_names(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    struct buf text = BUF_INIT;
+    for (int i = 0; i < MANY; i++)
+        buf_printf(&text, "u%d: u%d@x\n", i, i);
+    buf_adds(&text, "all:");
+    for (int i = 0; i < MANY; i++)
+        buf_printf(&text, "%s u%d", i ? "," : "", i);
+    char *got = expanded(text.data, "all");
+    assert_memory_equal(got, "u0@x u1@x u2@x ", 15);
+    assert_non_null(strstr(got, " u99999@x"));
+    free(got);
+    buf_free(&text);
 }
 
 /* Every level names the next twice: followed once each, this ends. */
@@ -285,7 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expand),       cmocka_unit_test(test_errors),  cmocka_unit_test(test_nul),
         cmocka_unit_test(test_many),         cmocka_unit_test(test_include), cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_no_explosion), cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_no_explosion), cmocka_unit_test(test_many_names), cmocka_unit_test(test_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
