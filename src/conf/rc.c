@@ -393,8 +393,23 @@ static bool take_value(const struct rc_reader *r, struct line *l, struct err *e)
     return true;
 }
 
+/* "password=…" as other files have it: the value is told from the word, so that it is not shown where it is secret. */
+static bool split_assignment(struct line *l)
+{
+    size_t n = 0;
+    while (n < l->word_len && l->word[n] != '=' && l->word[n] != ':')
+        n++;
+    if (n == l->word_len)
+        return false;
+    l->word_len = n;
+    l->arg = l->word + n + 1;
+    l->arg_len = (size_t)(l->text + l->len - l->arg);
+    return true;
+}
+
 static bool unknown(const struct rc_reader *r, struct line *l, struct err *e)
 {
+    bool assigned = split_assignment(l);
     char *word = xstrndup(l->word, l->word_len);
     const char *near = option_nearest(account_options(), word);
     const char *words[sizeof directives / sizeof *directives + 1] = { 0 };
@@ -405,8 +420,10 @@ static bool unknown(const struct rc_reader *r, struct line *l, struct err *e)
     l->secret = ascii_istarts(word, "pass") || (o && (o->flags & OPTION_SECRET)); /* a misspelt password is still one */
     if (near_directive)
         near = near_directive;
-    char *hint = near ? xasprintf("did you mean '%s'?", near) : xstrdup("envoi-config(5) lists the commands");
-    wrong(r, l, l->word, e, hint, "unknown command '%s'", word);
+    char *hint = assigned && near ? xasprintf("write it as '%s VALUE', with a blank between", near)
+                 : near           ? xasprintf("did you mean '%s'?", near)
+                                  : xstrdup("envoi-config(5) lists the commands");
+    wrong(r, l, l->word, e, hint, "unknown command '%s%.1s'", word, assigned ? l->arg - 1 : "");
     free(hint);
     free(word);
     return false;

@@ -33,6 +33,9 @@ def test_unknown_command_names_the_nearest():
     ("account a\nport 99999\n", 2, 6, ["99999", "^"]),
     ("account a\ntls maybe\n", 2, 5, ["maybe", "^"]),
     ("account a : b\n", 1, 13, ["'b'", "^"]),
+    ("account a\nhost=localhost\n", 2, 1, ["'host='", "host=localhost", "write it as 'host VALUE'"]),
+    ("account a\npassword=hunter2\n", 2, 1, ["'password='", "password=***", "write it as 'password VALUE'"]),
+    ("account a\npasswort: hunter2\n", 2, 1, ["'passwort:'", "passwort:***", "write it as 'password VALUE'"]),
 ])
 def test_rc_error_has_line_column_and_caret(tmp_path, lines, line, column, words):
     config = tmp_path / "config"
@@ -42,6 +45,7 @@ def test_rc_error_has_line_column_and_caret(tmp_path, lines, line, column, words
     assert f"{config}:{line}:{column}" in done.err, done
     for word in words:
         assert word in done.err, done
+    assert "hunter2" not in done.err, done
 
 
 def test_no_account(tmp_path):
