@@ -311,6 +311,28 @@ void send_free(struct run *r)
     strlist_free(&r->warnings);
 }
 
+/* What goes wrong before a connection is thought of is an outcome, too. */
+int send_fail(struct run *r, struct err *e)
+{
+    const char *json = settings_text(&r->settings[OF_RUN], "json"); /* not bound where the command line is what is wrong */
+    r->opt.json = json && strcmp(json, "off") != 0;
+    if (r->opt.json && !r->report) {
+        r->report = show_report_open(&r->hub);
+        emit(&r->hub, 0, EV_RESULT,
+             F_STR("account", r->account.name),
+             F_STR("from", r->env.sender),
+             F_STR("errormsg", e->text),
+             F_STR("hint", e->hint),
+             F_STR("exitcode", fault_sysexit_name(e->fault)),
+             F_INT("exit", fault_exit(e->fault)),
+             F_STR("fault", fault_word(e->fault)),
+             F_STR("stage", stage_word(e->stage)),
+             F_STR("fate", fate_word(e->fate)),
+             F_INT("ms", (clock_now() - r->started) / 1000));
+    }
+    return cmd_fail(e);
+}
+
 static int run(int argc, char *const *argv)
 {
     struct run r;
@@ -324,7 +346,7 @@ static int run(int argc, char *const *argv)
     else if (ok && r.opt.version)
         version_print();
     else if (!ok || !check_operands(&r, &e) || !send_message(&r, &e))
-        status = cmd_fail(&e);
+        status = send_fail(&r, &e);
     send_free(&r);
     return status;
 }

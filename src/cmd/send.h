@@ -42,6 +42,9 @@ struct run {
 void send_init(struct run *r);
 void send_free(struct run *r); /* prints what --json asks for */
 
+/* Prints the error, and sees that --json has one to tell. Returns the exit status. */
+int send_fail(struct run *r, struct err *e);
+
 /* Binds the options that were said; before any of the following. */
 bool send_bind(struct run *r, struct err *e);
 

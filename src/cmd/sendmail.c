@@ -401,7 +401,7 @@ int sendmail_run(int argc, char *const *argv)
     else if (ok && r.opt.version)
         version_print();
     else if (!ok || !modes[mode](&r, &e))
-        status = cmd_fail(&e);
+        status = send_fail(&r, &e);
     send_free(&r);
     return status;
 }

@@ -53,6 +53,18 @@ def test_no_account(tmp_path):
     refused(done, 78, str(tmp_path / "c" / "envoi" / "config"), "host", "from")
 
 
+@pytest.mark.parametrize("args,status", [
+    (["--no-such-option", "b@example.org"], 64), (["--port=x", "b@example.org"], 64), (["--host=localhost"], 64),
+    (["--host=localhost", "b@@example.org"], 64), (["-C", "/nonexistent", "b@example.org"], 66), (["b@example.org"], 78),
+    (["--host=localhost", "--transcript=/nonexistent/t", "b@example.org"], 73), (["--serverinfo"], 78), (["snik"], 64),
+])
+def test_json_tells_what_fails_before_there_is_a_connection(args, status):
+    done = envoi("--json", *args, message=TEXT)
+    assert done.status == status, done
+    assert done.report["exit"] == status and done.report["fate"] == "not-sent", done
+    assert done.err.startswith(f"envoi: {done.report['errormsg']}\n"), done
+
+
 def test_account_that_does_not_exist(tmp_path):
     config = tmp_path / "config"
     config.write_text("account work\nhost localhost\n")
