@@ -121,13 +121,15 @@ static bool late_sender(struct run *r, struct err *e)
 /* The recipients that were named, here or in the message. */
 static bool ask_recipients(struct run *r, struct err *e)
 {
-    for (size_t i = 0; i < r->operands.n; i++) {
-        char *address;
-        if (!address_parse_one(r->operands.v[i], false, &address, e))
-            return false;
-        envelope_add(&r->asked, address);
-        free(address);
-    }
+    struct mailbox_list named = MAILBOX_LIST_INIT;
+    bool ok = true;
+    for (size_t i = 0; ok && i < r->operands.n; i++)
+        ok = address_parse_some(&named, r->operands.v[i], e);
+    for (size_t i = 0; ok && i < named.n; i++)
+        envelope_add(&r->asked, named.v[i].address);
+    mailbox_list_free(&named);
+    if (!ok)
+        return false;
     if (r->opt.read_recipients && !prepare_recipients(&r->asked, &r->message, e))
         return false;
     if (r->asked.n > 0)

@@ -279,24 +279,19 @@ static bool flush_queue(struct run *r, struct err *e)
     return true;
 }
 
-static bool verify_one(const struct run *r, const char *operand, struct err *e)
+static bool verify_one(const struct run *r, const char *address, struct err *e)
 {
     struct envelope asked = ENVELOPE_INIT, found = ENVELOPE_INIT;
     struct strlist warnings = STRLIST_INIT;
-    char *address;
-    bool ok = address_parse_one(operand, false, &address, e);
-    if (ok) {
-        envelope_add(&asked, address);
-        ok = recipients_resolve(&r->account, &asked, &found, &warnings, e);
-        cmd_warn(&warnings);
-        if (ok)
-            printf("%s ->", address);
-        for (size_t i = 0; ok && i < found.n; i++)
-            printf("%s %s", i ? "," : "", found.rcpts[i].address);
-        if (ok)
-            putchar('\n');
-        free(address);
-    }
+    envelope_add(&asked, address);
+    bool ok = recipients_resolve(&r->account, &asked, &found, &warnings, e);
+    cmd_warn(&warnings);
+    if (ok)
+        printf("%s ->", address);
+    for (size_t i = 0; ok && i < found.n; i++)
+        printf("%s %s", i ? "," : "", found.rcpts[i].address);
+    if (ok)
+        putchar('\n');
     strlist_free(&warnings);
     envelope_free(&asked);
     envelope_free(&found);
@@ -311,10 +306,14 @@ static bool verify(struct run *r, struct err *e)
     }
     if (!send_choose_account(r, e))
         return false;
-    for (size_t i = 0; i < r->operands.n; i++)
-        if (!verify_one(r, r->operands.v[i], e))
-            return false;
-    return true;
+    struct mailbox_list named = MAILBOX_LIST_INIT;
+    bool ok = true;
+    for (size_t i = 0; ok && i < r->operands.n; i++)
+        ok = address_parse_some(&named, r->operands.v[i], e);
+    for (size_t i = 0; ok && i < named.n; i++)
+        ok = verify_one(r, named.v[i].address, e);
+    mailbox_list_free(&named);
+    return ok;
 }
 
 /* Follows every row. What is wrong with one is printed at once; *e is the last. */

@@ -430,25 +430,23 @@ bool address_list_parse(struct mailbox_list *l, const char *text, size_t n, stru
     return parse_list(&ps, false);
 }
 
-static bool parse_one(struct parser *ps, size_t n)
+/* What stands in one argument: a header may be folded, this may not. */
+static bool parse_argument(struct parser *ps)
 {
-    for (size_t i = 0; i < n; i++)
-        if (is_control(ps->start[i]))
-            return fail(ps, ps->start + i, "a control octet in an address");
+    for (const char *p = ps->start; p < ps->end; p++)
+        if (is_control(*p))
+            return fail(ps, p, "a control octet in an address");
     if (!parse_list(ps, false))
         return false;
-    if (ps->list->n > 1)
-        return fail(ps, ps->start, "more than one address");
-    return ps->list->n == 1 || ps->null_ok || fail(ps, ps->start, "no address");
+    return ps->list->n > 0 || ps->null_ok || fail(ps, ps->start, "no address");
 }
 
 bool address_parse_one(const char *text, bool null_ok, char **address, struct err *e)
 {
     struct mailbox_list list = MAILBOX_LIST_INIT;
     struct err why = ERR_INIT;
-    size_t n = strlen(text);
-    struct parser ps = { text, text, text + n, null_ok, &list, &why };
-    bool good = parse_one(&ps, n);
+    struct parser ps = { text, text, text + strlen(text), null_ok, &list, &why };
+    bool good = parse_argument(&ps) && (list.n <= 1 || fail(&ps, ps.start, "more than one address"));
     if (good) {
         *address = list.n ? list.v[0].address : xstrdup("");
         if (list.n)
@@ -459,6 +457,19 @@ bool address_parse_one(const char *text, bool null_ok, char **address, struct er
     }
     err_clear(&why);
     mailbox_list_free(&list);
+    return good;
+}
+
+bool address_parse_some(struct mailbox_list *l, const char *text, struct err *e)
+{
+    struct err why = ERR_INIT;
+    struct parser ps = { text, text, text + strlen(text), false, l, &why };
+    bool good = parse_argument(&ps);
+    if (!good) {
+        err_set(e, FAULT_USAGE, "%s", why.text);
+        err_hint(e, "give an address like 'name@example.org', or several with commas between");
+    }
+    err_clear(&why);
     return good;
 }
 

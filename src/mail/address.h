@@ -37,6 +37,9 @@ bool address_list_parse(struct mailbox_list *l, const char *text, size_t n, stru
  * *address is the caller's to free. Control octets, two addresses, or nonsense: FAULT_USAGE with a hint. */
 bool address_parse_one(const char *text, bool null_ok, char **address, struct err *e);
 
+/* The same for a recipient: callers of sendmail write `a@b, c@d` as one word (cron's MAILTO). Appends to l. */
+bool address_parse_some(struct mailbox_list *l, const char *text, struct err *e);
+
 /* The domain's place in address (after the last @ outside quotes), or NULL when there is none. */
 const char *address_domain(const char *address);
 

@@ -113,6 +113,14 @@ def test_cron_message_gets_its_from(machine):
     assert message["From"] == "CronDaemon <me@example.org>" and message["Date"] and message["Message-ID"]
 
 
+def test_one_word_may_name_several(machine):
+    """Cron passes MAILTO=a,b on as it is."""
+    machine.sendmail("-FCronDaemon", "-i", "-B8BITMIME", "-oem", "joe,b@example.org, \"Doe, J\" <c@example.org>", "d@example.org")
+    assert machine.only()[1] == ["joe@example.net", "b@example.org", "c@example.org", "d@example.org"]
+    assert "at column 17: '@x'" in machine.sendmail("b@example.org,c@@x", status=64).stderr
+    assert machine.sendmail("-bv", "joe,b@example.org").stdout == "joe -> joe@example.net\nb@example.org -> b@example.org\n"
+
+
 # ---- the callers
 
 def test_mutt(machine):
