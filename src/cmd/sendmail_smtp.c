@@ -110,10 +110,16 @@ static bool open_message(const struct dialogue *d, struct message *m, struct err
 
 /* ---- the answer ---- */
 
+/* May the caller try again? A full disk here is no reason to give a message up (RFC 5321 4.2.2: 451). */
+static bool is_temporary(enum fault fault)
+{
+    return fault_retry_helps(fault) || fault == FAULT_SYSTEM || fault == FAULT_CANT_CREATE || fault == FAULT_IO;
+}
+
 /* The other server's code where it is one for a message and says what our verdict says: for good, or not. */
 static int code_for(const struct err *verdict)
 {
-    bool temporary = fault_retry_helps(verdict->fault);
+    bool temporary = is_temporary(verdict->fault);
     int code = verdict->server ? atoi(verdict->server) : 0;
     bool in_transaction = verdict->stage >= STAGE_MAIL && verdict->stage <= STAGE_DOT;
     if (in_transaction && code / 100 == (temporary ? 4 : 5))

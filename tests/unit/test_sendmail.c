@@ -263,6 +263,9 @@ static void test_answers(void **state)
     err_set(&e, FAULT_CONNECT, "cannot connect");
     check_answer(&env, &e, "451 4.0.0 cannot connect");
 
+    err_set(&e, FAULT_CANT_CREATE, "cannot create a temporary file");
+    check_answer(&env, &e, "451 4.0.0 cannot create a temporary file");
+
     envelope_add(&env, "b@x");
     err_set(&e, FAULT_PARTIAL, "1 of 2 recipients did not get the message");
     err_stage(&e, STAGE_RCPT);
