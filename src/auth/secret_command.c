@@ -15,7 +15,7 @@ extern char **environ;
 
 enum { OUTPUT_MAX = 1 << 20, COMPLAINT_MAX = 4096 };
 
-/* Starts /bin/sh with what envoi changed for itself put back: it ignores SIGPIPE, the command should not. */
+/* Starts /bin/sh with what envoi changed for itself put back: it ignores two signals, the command should not. */
 static int start(const char *command, int out, int complaints, pid_t *pid)
 {
     char *const argv[] = { "sh", "-c", (char *)command, NULL };
@@ -32,6 +32,7 @@ static int start(const char *command, int out, int complaints, pid_t *pid)
     sigemptyset(&signals);
     posix_spawnattr_setsigmask(&attributes, &signals);
     sigaddset(&signals, SIGPIPE);
+    sigaddset(&signals, SIGXFSZ);
     posix_spawnattr_setsigdefault(&attributes, &signals);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     failure = posix_spawn(pid, "/bin/sh", &files, &attributes, argv, environ);

@@ -25,6 +25,7 @@ int main(int argc, char **argv)
 {
     open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log file at its limit is told, and costs no message */
     if (sendmail_is_name(program_invocation_short_name))
         return sendmail_run(argc, argv);
     if (argc > 1) {

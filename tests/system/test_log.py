@@ -152,6 +152,14 @@ def test_a_log_that_fails_warns_and_no_more(serve, tmp_path, name, text):
     assert bad.returncode == 75 and text in bad.stderr and "cannot connect" in bad.stderr
 
 
+def test_a_log_at_its_size_limit_costs_no_message(serve, tmp_path):
+    log = tmp_path / "log"
+    log.write_text("x" * 4096)
+    limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "-"]
+    done = run(*limited, ENVOI, "--host=127.0.0.1", f"--port={serve().port}", f"--logfile={log}", "-f", "a@b.example", "c@d.example")
+    assert done.returncode == 0 and "File too large" in done.stderr
+
+
 def test_to_standard_output(serve):
     done = run(ENVOI, "--host=127.0.0.1", f"--port={serve().port}", "--logfile=-", "-f", "a@b.example", "c@d.example")
     assert re.fullmatch(r"\w{3} \d\d \d\d:\d\d:\d\d host=127.0.0.1 .* exitcode=EX_OK .*\n", done.stdout)
