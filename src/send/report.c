@@ -40,7 +40,8 @@ static void describe_fates(const struct envelope *env, enum fault fault, struct 
     size_t refused = env->n - envelope_count(env, RCPT_ACCEPTED);
     struct buf words = BUF_INIT;
     if (env->n == 1)
-        err_set(e, fault, "the server %s the recipient '%s'", r->fate == RCPT_REFUSED ? "refused" : "does not take now", r->address);
+        err_set(e, fault, r->fate == RCPT_REFUSED ? "the server refused the recipient '%s'" : "the server does not take the recipient '%s' now",
+                r->address);
     else
         err_set(e, fault, "%zu of %zu recipients did not get the message", refused, env->n);
     err_stage(e, STAGE_RCPT);

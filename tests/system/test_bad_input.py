@@ -138,3 +138,13 @@ def test_passwordeval_fails(certs):
                      "--user=u", "--passwordeval=echo the safe is shut >&2; exit 3", "-f", SENDER, "b@example.org", message=TEXT)
     refused(done, (77, 78), "the safe is shut")
     assert "AUTH" not in server.verbs()
+
+
+@pytest.mark.parametrize("fault,status,sentence", [
+    ("4xx", 75, "the server does not take the recipient 'b@example.org' now"),
+    ("5xx", 67, "the server refused the recipient 'b@example.org'"),
+])
+def test_recipient_refused(fault, status, sentence):
+    with FaultServer("rcpt", fault) as server:
+        done = envoi(*to_port(server.port), "-f", SENDER, "b@example.org", message=TEXT)
+        assert done.status == status and done.err.startswith(f"envoi: {sentence}\n  server: "), done
