@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,27 +58,36 @@ static bool take(int fd, struct buf *b, size_t max, bool last)
     return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* Until stdout is closed. Something left in the background may hold stderr open for ever: that is not waited for. */
-/* false: the deadline passed. */
-static bool collect(int out_fd, int complaints_fd, usec deadline, struct buf *out, struct buf *complaints)
+/* Until the command ends; what it left in the background may hold its output open for ever, and is not waited for. Where the
+ * system cannot tell of the end (pid_fd -1), until stdout is closed. false: the deadline passed. */
+static bool collect(int pid_fd, int out_fd, int complaints_fd, usec deadline, struct buf *out, struct buf *complaints)
 {
     struct pollset ps = POLLSET_INIT;
-    bool more = true, complaining = true;
-    while (more && clock_now() < deadline) {
+    bool talking = true, complaining = true, ended = false;
+    while (!ended && clock_now() < deadline) {
         pollset_reset(&ps);
         pollset_until(&ps, deadline);
-        pollset_add(&ps, out_fd, POLLIN);
-        if (complaining)
-            pollset_add(&ps, complaints_fd, POLLIN);
+        pollset_add(&ps, pid_fd, POLLIN); /* poll passes over -1 */
+        pollset_add(&ps, talking ? out_fd : -1, POLLIN);
+        pollset_add(&ps, complaining ? complaints_fd : -1, POLLIN);
         if (!pollset_wait(&ps))
             continue;
-        if (complaining && ps.v[1].revents)
+        if (ps.v[2].revents)
             complaining = take(complaints_fd, complaints, COMPLAINT_MAX, true);
-        if (ps.v[0].revents)
-            more = take(out_fd, out, OUTPUT_MAX, false);
+        if (ps.v[1].revents)
+            talking = take(out_fd, out, OUTPUT_MAX, false);
+        ended = pid_fd >= 0 ? ps.v[0].revents != 0 : !talking;
     }
     pollset_free(&ps);
-    return !more;
+    return ended;
+}
+
+/* What is left in the pipe, which does not block; no more than a pipe holds, or who writes in the background could go on for ever. */
+static void drain(int fd, struct buf *out, size_t max, bool last)
+{
+    errno = 0;
+    for (int blocks = 0; blocks < 64 && take(fd, out, max, last) && errno != EAGAIN; blocks++)
+        ;
 }
 
 /* What the command's own words do not tell. status 0: whatever it is. */
@@ -162,6 +172,7 @@ enum secret_status secret_from_command(const struct secret_params *p, struct buf
         close(o[1]);
         return SECRET_ERROR;
     }
+    fcntl(o[0], F_SETFL, O_NONBLOCK);
     fcntl(c[0], F_SETFL, O_NONBLOCK);
     pid_t pid = -1;
     int failure = start(p->passwordeval, o[1], c[1], &pid), status = 0;
@@ -172,13 +183,16 @@ enum secret_status secret_from_command(const struct secret_params *p, struct buf
     if (failure) {
         err_sys(e, FAULT_SYSTEM, failure, "cannot run '/bin/sh'");
     } else {
-        bool in_time = collect(o[0], c[0], p->deadline > 0 ? p->deadline : USEC_NEVER, out, &complaints);
+        int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        bool in_time = collect(pid_fd, o[0], c[0], p->deadline > 0 ? p->deadline : USEC_NEVER, out, &complaints);
         if (!in_time)
             kill(pid, SIGKILL);
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
-        while (take(c[0], &complaints, COMPLAINT_MAX, true) && errno != EAGAIN)
-            ;
+        if (pid_fd >= 0)
+            close(pid_fd);
+        drain(o[0], out, OUTPUT_MAX, false);
+        drain(c[0], &complaints, COMPLAINT_MAX, true);
         result = in_time ? judge(p->passwordeval, status, out, &complaints, e) : too_late(p->passwordeval, e);
     }
     if (result != SECRET_FOUND)

@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 
@@ -233,6 +234,22 @@ def test_command_does_not_eat_the_mail(place, tmp_path):
     assert p.send().returncode == 0
     assert (tmp_path / "eaten").read_text() == ""
     assert "the first line\nthe second line\n" in p.received()[0].replace("\r\n", "\n")
+
+
+def test_command_leaves_an_agent_behind(place, tmp_path):
+    p = place()
+    p.write(f"passwordeval sleep 300 & echo $! > {tmp_path}/agent; echo '{PASSWORD}'\ndeadline 60\n")
+    try:
+        assert p.send().returncode == 0 and len(p.received()) == 1
+    finally:
+        os.kill(int((tmp_path / "agent").read_text()), signal.SIGKILL)
+
+
+def test_command_that_does_not_end(place):
+    p = place()
+    p.write(f"passwordeval echo '{PASSWORD}'; exec >&- 2>&- sleep 300\ndeadline 2\n")
+    done = p.send()
+    assert done.returncode == 75 and "did not end before the run's deadline" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("command, text", [
