@@ -237,6 +237,19 @@ static enum sendmail_mode mode_by_name(const char *path, enum sendmail_mode said
     return said;
 }
 
+/* Some callers of sendmail pass on words that strangers wrote. None of them may become a command. */
+static bool runs_nothing(const struct run *r, struct err *e)
+{
+    const struct option_table t = account_options();
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.rows[i].type != OPTION_COMMAND || !r->settings[OF_ACCOUNT].v[i].set)
+            continue;
+        err_set(e, FAULT_USAGE, "'%s' is not taken from the command line of sendmail", t.rows[i].name);
+        return err_hint(e, "write it into the configuration; before recipients from elsewhere write '--'");
+    }
+    return true;
+}
+
 bool sendmail_parse(struct run *r, enum sendmail_mode *mode, int argc, char *const *argv, struct err *e)
 {
     const struct letters l = { r, mode, e };
@@ -258,7 +271,7 @@ bool sendmail_parse(struct run *r, enum sendmail_mode *mode, int argc, char *con
     for (i++; i < argc; i++)
         strlist_add(&r->operands, argv[i]);
     *mode = mode_by_name(argv[0], *mode);
-    return true;
+    return runs_nothing(r, e);
 }
 
 /* ---- the modes ---- */

@@ -189,6 +189,8 @@ static void test_letters(void **state)
         { "sendmail -t -f", "64: '-f' needs a value" },
         { "sendmail --acount=x", "64: unknown option '--acount'" },
         { "sendmail --account x", "64: '--account' needs a value" },
+        { "sendmail -t --passwordeval=id", "64: 'passwordeval' is not taken from the command line of sendmail" },
+        { "sendmail -t --passwordev=id", "64: 'passwordeval' is not taken from the command line of sendmail" },
     };
     struct row with_blanks[sizeof rows / sizeof *rows];
     char *owned[sizeof rows / sizeof *rows];
