@@ -50,12 +50,12 @@ class DelayProxy:
         return self
 
     def __exit__(self, *_):
-        self.server.close()
         self._run(self._cancel())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
 
     async def _cancel(self):
+        self.server.close()  # here, since a loop is only to be touched from its own thread
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
