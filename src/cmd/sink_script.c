@@ -329,6 +329,12 @@ static enum play do_flush(struct player *p, const struct step *s)
     return PLAY_NEXT;
 }
 
+/* More of what the client has to send; that it has gone is a mismatch. */
+static enum play read_on(struct player *p, const struct step *s)
+{
+    return p->eof ? mismatch(p, s, "the client closed the connection") : read_more(p);
+}
+
 /* Eats up to `left` octets of input. PLAY_NEXT: all came. */
 static enum play skip(struct player *p, const struct step *s)
 {
@@ -339,9 +345,7 @@ static enum play skip(struct player *p, const struct step *s)
         p->left -= n;
         if (p->left == 0)
             return PLAY_NEXT;
-        if (p->eof)
-            return mismatch(p, s, "the client closed the connection");
-        play = read_more(p);
+        play = read_on(p, s);
         if (play != PLAY_NEXT)
             return play;
     }
@@ -377,9 +381,7 @@ static enum play do_body(struct player *p, const struct step *s)
         buf_drop(&p->in, scan_body(p, &ended));
         if (ended)
             return PLAY_NEXT;
-        if (p->eof)
-            return mismatch(p, s, "the client closed the connection");
-        play = read_more(p);
+        play = read_on(p, s);
         if (play != PLAY_NEXT)
             return play;
     }
