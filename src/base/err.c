@@ -53,6 +53,7 @@ static const struct {
     [STAGE_EHLO]     = { "ehlo", "after EHLO" },
     [STAGE_STARTTLS] = { "starttls", "after STARTTLS" },
     [STAGE_TLS]      = { "tls", "in the TLS handshake" },
+    [STAGE_XCLIENT]  = { "xclient", "after XCLIENT" },
     [STAGE_AUTH]     = { "auth", "during AUTH" },
     [STAGE_ETRN]     = { "etrn", "after ETRN" },
     [STAGE_MAIL]     = { "mail", "after MAIL" },

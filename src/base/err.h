@@ -46,6 +46,7 @@ enum stage {
     STAGE_EHLO,
     STAGE_STARTTLS,
     STAGE_TLS,      /* the handshake and the certificate */
+    STAGE_XCLIENT,
     STAGE_AUTH,
     STAGE_ETRN,
     STAGE_MAIL,

@@ -25,6 +25,7 @@ static const struct {
     [EV_CAPABILITY]     = { "capability", NULL },
     [EV_CLIENT]         = { "client", "C: {line}" },
     [EV_SERVER]         = { "server", "S: {line}" },
+    [EV_OCTETS]         = { "octets", NULL },
     [EV_BODY]           = { "body", "# the message, {octets} octets" },
     [EV_CONTENT]        = { "content", "C: {line}" },
     [EV_PROGRESS]       = { "progress", "# {octets}[[ of {total}]] octets" },

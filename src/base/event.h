@@ -26,19 +26,20 @@ enum event_kind {
     EV_PROXY,       /* type, host, port, target */
     EV_GREETING,    /* text: the server's greeting, without the code */
     EV_CAPABILITY,  /* keyword, parameters, meaning, tls (bool: told under TLS), size_max, mechanisms (list): one line of EHLO's reply */
-    EV_CLIENT,      /* line: a line we sent, without CRLF */
-    EV_SERVER,      /* line: a line the server sent, without CRLF */
+    EV_CLIENT,      /* line: a line we sent, without CRLF; decoded: the same with its base64 undone, where asked for */
+    EV_SERVER,      /* line: a line the server sent, without CRLF; unexpected (bool): not the reply that lets the dialogue go on */
+    EV_OCTETS,      /* sent (bool), octets (string): what one write or read moved, in clear; only emitted when hub_wants() it */
     EV_BODY,        /* octets: a message was sent (text transcript: how much) */
     EV_CONTENT,     /* line: a line of the message itself; only emitted when hub_wants() it */
     EV_PROGRESS,    /* octets, total (where known): so much of the message has left; only emitted when hub_wants() it */
     EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), description (GnuTLS's words) */
     EV_CERTIFICATE, /* depth, subject, issuer, names (list), not_before, not_after (times), days_left,
-                       key, sha256, spki_sha256, sha1 */
+                       key, sha256, spki_sha256, sha1, pem (where asked for) */
     EV_SECRET,      /* source, user: a secret was found, and where; never the secret itself */
     EV_AUTH,        /* mechanism, user, ok (bool) */
     EV_PHASE,       /* name, us: a phase of the connection ended and took so many microseconds */
     EV_RECIPIENT,   /* address, fate, code, enhanced, reply */
-    EV_CLOSED,      /* reason */
+    EV_CLOSED,      /* reason; "dropped": we did, without a word */
     EV_RESULT,      /* the end of one delivery: the fields of the log line, in its order */
     EV_RECEIVED,    /* sink: from, recipients (list), octets, stored, peer */
     EV_LISTENING,   /* sink: address, port, tls */
@@ -100,7 +101,7 @@ struct hub {
 
 #define EV_MASK(kind) (UINT64_C(1) << (kind))
 #define EV_ALL UINT64_MAX
-#define EV_BULK (EV_MASK(EV_CONTENT) | EV_MASK(EV_PROGRESS)) /* many for one message: to be asked for by name */
+#define EV_BULK (EV_MASK(EV_CONTENT) | EV_MASK(EV_PROGRESS) | EV_MASK(EV_OCTETS)) /* many for one message: to be asked for by name */
 
 typedef void listener_fn(void *ctx, const struct event *ev);
 

@@ -42,6 +42,15 @@ bool message_read(struct message *m, int fd, struct err *e);
 /* The same from memory, which is copied. */
 bool message_from_memory(struct message *m, const char *text, size_t n, struct err *e);
 
+/* The same from a composer, which is the message's from here on, also after a failure. Up to the window it is held as any other; beyond, it is
+ * read while it is sent, and can be rewound as often as the composer can. message_size is exact where the composer's size is. */
+struct compose;
+bool message_compose(struct message *m, struct compose *c, struct err *e);
+
+/* Octets that go out as they are: neither made canonical nor looked at (NUL, bare CR and LF included), no header list. For tests of servers
+ * only. Copied. */
+void message_raw(struct message *m, const char *octets, size_t n);
+
 /* Do the headers hold octets above 127 (RFC 6532)? */
 bool message_headers_eight_bit(const struct message *m);
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/event.h"
 #include "net/loop.h"
@@ -19,8 +20,11 @@ struct dial_params {
     const char *host;       /* name, IPv4 or IPv6 address (brackets allowed); "" or NULL with unix_path */
     int port;
     const char *unix_path;  /* not NULL: a unix socket instead of host and port */
+    char *const *command;   /* not NULL: a child process, by execvp, instead; its standard input and output are the wire */
     int family;             /* AF_UNSPEC, AF_INET, AF_INET6 */
     const char *source_ip;  /* NULL: any; limits the family to its own */
+    int source_port;        /* 0: any */
+    const struct buf *preamble; /* octets sent before anything else, in clear (a PROXY header); NULL: none */
     enum proxy_type proxy;
     const char *proxy_host;
     int proxy_port;

@@ -12,7 +12,11 @@
 struct tls_params {
     const char *host;           /* name for SNI and the certificate check; an address literal is checked as such, no SNI */
     bool verify;                /* false: encrypt only, whoever answers */
-    bool tolerate;              /* go on with a peer that is not verified; the facts say why. Never where AUTH or mail follows */
+    bool tolerate;              /* go on with a peer that is not verified; the facts say why. Not for deliveries */
+    const char *sni;            /* name for SNI, where it is another than host; "": none */
+    bool any_name;              /* the chain is verified, whatever name it is for */
+    bool any_issuer;            /* the name is, whoever issued it */
+    bool keep_pem;              /* the facts hold the certificates as PEM */
     const char *trust_file;     /* NULL or "system": the system's store; else a PEM file */
     const char *crl_file;       /* NULL: none */
     const struct strlist *fingerprints; /* SHA-256 (SHA-1, MD5 by length) of the certificate as hex with or without
@@ -35,6 +39,7 @@ struct tls_certificate {
     char *sha1;              /* own: the same by SHA-1, which old tools still show */
     char *spki_sha256;       /* own: hex with colons, of the public key */
     char *key;               /* own: "RSA 2048", "EC/ECDSA 256" */
+    char *pem;               /* own or NULL */
 };
 
 struct tls_facts {
@@ -45,6 +50,7 @@ struct tls_facts {
     bool verified; /* by trust or by fingerprint */
     const char *how; /* "trust", "fingerprint", "none" */
     char *problem;   /* own or NULL: why it is not verified, where that was tolerated */
+    char *local;     /* own or NULL: subject of our own certificate, where one was sent */
     char *description; /* own or NULL: GnuTLS's words for the session, "(TLS1.3)-(ECDHE-…" */
     struct tls_certificate *chain; /* own, n of them, the peer's own first */
     size_t n;
@@ -58,6 +64,7 @@ struct tls_server_params {
     const char *cert_file, *key_file; /* both NULL: a self-signed certificate is made (ECDSA P-256, 30 days, for names) */
     const struct strlist *names;      /* DNS names and addresses for the made certificate */
     const char *priorities;           /* NULL: default */
+    int not_before, not_after;        /* of the made certificate: days from now; both 0: -1 and 30 */
 };
 struct tls_server *tls_server_new(const struct tls_server_params *p, struct err *e);
 void tls_server_free(struct tls_server *s);

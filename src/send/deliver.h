@@ -14,6 +14,21 @@
 #include "net/tls.h"
 #include "send/credentials.h"
 #include "send/route.h"
+#include "smtp/session.h"
+
+/* What a test asks of a delivery; strings and lists are borrowed. */
+struct deliver_probe {
+    struct session_probe session;
+    const struct buf *preamble;    /* a PROXY header, sent before everything else; NULL: none */
+    const char *preamble_line;     /* how EV_CLIENT shows it */
+    bool stop_after_preamble;      /* … and close behind it */
+    int source_port;               /* 0: any */
+    const char *sni;               /* as tls_params.sni */
+    bool any_name, any_issuer;     /* as in tls_params */
+    bool any_certificate;          /* one that is not good is told (EV_TLS) and tolerated, but no password follows it unless … */
+    bool secret_anyway;            /* … the user said so; also: in clear */
+    bool keep_pem;                 /* EV_CERTIFICATE has `pem` */
+};
 
 struct deliver_params {
     const struct account *account; /* borrowed */
@@ -22,6 +37,7 @@ struct deliver_params {
     struct message *message;       /* borrowed; NULL with env */
     const char *etrn;              /* borrowed: start this queue of the server; NULL: none */
     bool look;                     /* the server is only looked at: nobody logs in, and any certificate will do */
+    const struct deliver_probe *probe; /* borrowed; NULL: none */
     struct credentials *credentials;           /* borrowed */
     struct hub *hub;               /* borrowed */
     unsigned connection;
@@ -56,6 +72,10 @@ const char *deliver_queue_id(const struct deliver *d);
 
 /* Was the connection encrypted, at least in the end? */
 bool deliver_is_tls(const struct deliver *d);
+
+/* Did a stop of the probe close it; was XCLIENT accepted? */
+bool deliver_dropped(const struct deliver *d);
+bool deliver_had_xclient(const struct deliver *d);
 
 /* Octets of the message taken from it so far, in the last transaction. */
 int64_t deliver_octets(const struct deliver *d);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/strlist.h"
 #include "conf/account.h"
 #include "smtp/session.h"
 
@@ -12,6 +13,7 @@ struct hop {
     char *host;           /* own; NULL with socket */
     int port;
     char *socket;         /* own or NULL */
+    struct strlist command; /* own: a child process and its arguments, in place of host and socket; empty: none */
     enum session_tls tls;
     bool verify;          /* the certificate must be good */
 };

@@ -20,6 +20,30 @@ struct show_text {
 };
 void show_text_open(struct show_text *t, struct hub *h); /* out and flags are set by the caller; borrowed until the hub is freed */
 
+/* The dialogue as swaks prints it: "=== ", "*** ", " -> ", " ~> ", "<-  ", "<~  ", "<** ", "<~* ", hex dumps "  > " and "<  ". */
+enum show_probe_silence { PROBE_LOUD, PROBE_UNTIL_ERROR, PROBE_ERRORS_ONLY, PROBE_SILENT }; /* -S 1, 2, 3 */
+enum show_probe_lapse { PROBE_LAPSE_OFF, PROBE_LAPSE_EXACT, PROBE_LAPSE_SECONDS };
+struct show_probe {
+    FILE *out, *err;       /* transcript; "*** " lines */
+    const char *target;    /* "127.0.0.1:25", "/path" or the child's command line, as said; borrowed */
+    bool hide_send, hide_receive, hide_info, hide_all;
+    bool no_send_hints, no_receive_hints, no_info_hints;
+    bool no_data;          /* "N lines sent" in place of the message */
+    bool raw;              /* hex dumps of what was written and read */
+    bool decoded;          /* base64 of AUTH undone */
+    int silence;           /* enum show_probe_silence */
+    int lapse;             /* enum show_probe_lapse */
+    /* private */
+    bool tls, seen_error;
+    usec sent_at;
+    long lines;
+};
+void show_probe_open(struct show_probe *p, struct hub *h); /* borrowed until the hub is freed */
+
+/* A line of ours with "=== " or "*** ", subject to the same rules. */
+__attribute__((format(printf, 2, 3))) void show_probe_info(struct show_probe *p, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void show_probe_error(struct show_probe *p, const char *fmt, ...);
+
 /* One JSON object per event and line: {"event":"client","t":0.001234,"connection":1,"line":"…"}. */
 struct show_json { FILE *out; };
 void show_json_open(struct show_json *j, struct hub *h);

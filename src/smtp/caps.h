@@ -27,11 +27,14 @@ enum cap {
     CAP_ETRN = 1 << 12,
     CAP_VRFY = 1 << 13,
     CAP_HELP = 1 << 14,
+    CAP_XCLIENT = 1 << 15,   /* Postfix XCLIENT_README */
+    CAP_PRDR = 1 << 16,      /* draft-hall-prdr */
 };
 
 struct caps {
     uint32_t have;            /* CAP_ bits */
     struct strlist auth;      /* mechanisms, upper case */
+    struct strlist xclient;   /* attributes, upper case */
     int64_t size_max;         /* 0: no limit told */
     long rcpt_max, mail_max, rcpt_domain_max; /* LIMITS; 0: none told */
     struct strlist lines;     /* every line after the first, as sent */

@@ -19,7 +19,7 @@
  * reply means, how long it may take, whether anything may follow in the same flight.
  *
  * The reply to QUIT is never waited for: when the QUIT has been written and every reply before it has come, the
- * session wants CLOSE. A peer that is lost, late or rude from then on changes nothing. */
+ * session wants CLOSE. A peer that is lost, late or rude from then on changes nothing (but see session_probe.hear_quit). */
 #ifndef SMTP_SESSION_H
 #define SMTP_SESSION_H
 
@@ -39,8 +39,53 @@ enum want { WANT_READ, WANT_WRITE, WANT_BODY, WANT_TLS, WANT_AUTH, WANT_JOB, WAN
 enum session_tls {
     SESSION_TLS_OFF,      /* never STARTTLS */
     SESSION_TLS_MAY,      /* when offered; when STARTTLS itself is refused, go on without */
+    SESSION_TLS_STRICT,   /* when offered, and then it has to come up */
     SESSION_TLS_REQUIRED, /* or end: neither AUTH nor MAIL in clear */
     SESSION_TLS_IMPLICIT, /* it is up before the greeting */
+};
+
+/* Where a dialogue can be cut short, in its order. */
+enum session_stop {
+    STOP_NOWHERE,
+    STOP_GREETING,
+    STOP_FIRST_HELLO,
+    STOP_XCLIENT,       /* the last of them */
+    STOP_XCLIENT_HELLO, /* the EHLO behind it */
+    STOP_TLS,           /* behind the reply to STARTTLS the handshake belongs to it; implicit TLS: reached with the greeting */
+    STOP_HELLO,         /* the last EHLO before AUTH or MAIL */
+    STOP_AUTH,
+    STOP_MAIL,
+    STOP_RCPT,          /* all of them */
+    STOP_DATA,
+    STOP_DOT,
+};
+
+/* How much a step matters. */
+enum session_need {
+    NEED_REQUIRED, /* or end */
+    NEED_STRICT,   /* when offered, and then it has to succeed */
+    NEED_MAY,      /* go on in any case */
+};
+
+/* What a test may ask of the dialogue and a delivery does not: facts for advance(). All zero: a delivery. A stop is reached when
+ * what it names went well; a step that is not part of the dialogue (no TLS wanted) is passed as if it had gone well. */
+struct session_probe {
+    enum session_stop quit_after, drop_after; /* QUIT, or close without a word, behind the reply */
+    enum session_stop drop_after_send;        /* close when its command is written; DOT: the end of the message */
+    uint32_t caps_ignored;    /* CAP_ bits that are not made use of, though offered */
+    uint32_t caps_assumed;    /* … that are, though not offered (STARTTLS, AUTH, XCLIENT and PRDR too) */
+    bool helo;                /* HELO at once, without EHLO */
+    bool as_is;               /* addresses as they stand, and no refusal of ours: the server is to say it */
+    bool hear_quit;           /* the reply to QUIT is waited for; another than 2xx, or none, is an error at STAGE_QUIT */
+    bool prdr;                /* ask for a reply for each recipient (PRDR); not offered: STAGE_MAIL, FAULT_UNAVAILABLE */
+    bool raw_body;            /* the body goes as it is: no dot is doubled and none ends it */
+    bool decode_auth;         /* EV_CLIENT of AUTH and of responses has a field `decoded` */
+    enum session_need auth_need;              /* where params.auth */
+    const struct strlist *xclient;            /* arguments of one XCLIENT command each (Postfix XCLIENT); NULL or empty: none */
+    bool xclient_before_tls;                  /* behind the first EHLO, not the last */
+    bool xclient_unverified;                  /* attributes need not be among those offered */
+    enum session_need xclient_need;
+    const struct strlist *mail_params, *rcpt_params; /* "NAME" or "NAME=VALUE" behind MAIL and each RCPT; NULL: none */
 };
 
 /* Strings are borrowed for the session's life and must be free of CR, LF and NUL. */
@@ -52,6 +97,7 @@ struct session_params {
     const char *etrn;     /* start this queue (RFC 1985: host, @domain or #queue) when all else is settled, or end; NULL: none */
     bool all_or_nothing;  /* one recipient refused: nobody gets the message */
     usec timeout;         /* for every step; 0: each row's own (RFC 5321 4.5.3.2, shortened; see rows.c) */
+    struct session_probe probe;
     struct hub *hub;      /* borrowed; NULL: silent */
     unsigned connection;  /* number for events */
 };
@@ -130,6 +176,8 @@ void session_no_job(struct session *s);
 const struct caps *session_caps(const struct session *s);
 const char *session_greeting(const struct session *s);         /* text of the 220, "" before */
 bool session_is_tls(const struct session *s);
+bool session_dropped(const struct session *s);                 /* a stop of the probe closed it */
+bool session_had_xclient(const struct session *s);             /* XCLIENT was accepted */
 const struct reply *session_etrn_reply(const struct session *s); /* code 0: none */
 /* The reply to the end of the last job's message (code 0: none; LMTP: the best of them): its text holds the queue id. */
 const struct reply *session_data_reply(const struct session *s);

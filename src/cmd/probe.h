@@ -1,0 +1,64 @@
+/* probe: one SMTP transaction under full control: swaks's job, with swaks's words. probe_options.c reads what was said (command line,
+ * .swaksrc, environment, prompts), probe_plan.c makes a plan of it in the engine's terms, probe_data.c the message; probe.c carries the
+ * plan out, show/show_probe.c prints it, probe_load.c repeats it. */
+#ifndef CMD_PROBE_H
+#define CMD_PROBE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/event.h"
+#include "base/strlist.h"
+#include "conf/account.h"
+#include "conf/option.h"
+#include "mail/envelope.h"
+#include "mail/message.h"
+#include "send/deliver.h"
+#include "send/route.h"
+#include "show/show.h"
+
+enum probe_job { PROBE_SEND, PROBE_DUMP, PROBE_DUMP_MAIL, PROBE_SUPPORT, PROBE_VERSION, PROBE_HELP };
+
+struct probe_options; /* as said: probe_options.c */
+struct probe_data;    /* how to make the message: probe_data.c */
+
+/* All that a run needs to know. Everything is the plan's own. */
+struct probe_plan {
+    enum probe_job job;
+    struct probe_options *said;
+    struct account account;        /* bound: host, port, TLS, login, proxies, timeouts */
+    struct route route;            /* where to, in order; empty: to the MX of mx_domain */
+    char *mx_domain;               /* NULL: none */
+    bool all_mx;                   /* every host and address is tried, each with its own dialogue */
+    struct envelope env;
+    struct deliver_probe probe;
+    struct strlist xclient, mail_params, rcpt_params; /* what probe.session borrows */
+    struct buf preamble;           /* what probe borrows */
+    char *preamble_line;
+    struct probe_data *data;
+    struct show_probe show;
+    char *output, *errors;         /* files for what would go to standard output and standard error; NULL: those */
+    char *peer_cert, *peer_chain;  /* PEM of the server's certificate or chain goes to this file; "-": with the transcript; NULL: nowhere */
+    bool json;
+    long repeat, parallel;         /* transactions in all, and at once; 1, 1: one, with its transcript */
+};
+
+/* Reads what was said, everywhere it can be said, asks on the terminal for what is missing, and makes the plan. false: *e is set (exit 1).
+ * probe_plan_free is due in any case. */
+bool probe_plan_make(struct probe_plan *p, int argc, char *const *argv, struct err *e);
+void probe_plan_free(struct probe_plan *p);
+
+/* The message of the plan, with its tokens filled in; for --repeat anew for each (%MESSAGEID%, %DATE%). */
+bool probe_data_message(const struct probe_plan *p, struct message *m, struct err *e);
+
+/* `--dump [SECTIONS]`, `--support`, for PROBE_DUMP and PROBE_SUPPORT; appends. */
+void probe_dump(const struct probe_plan *p, struct buf *out);
+
+/* swaks's exit status for how a delivery ended. */
+int probe_exit(const struct err *e, const struct deliver *d, const struct envelope *env, const struct probe_plan *p);
+
+/* --repeat and --parallel: runs them all in one poll loop, prints percentiles of each phase (a histogram on a terminal; one JSON object with
+ * --json), returns the worst exit status. */
+int probe_load(struct probe_plan *p);
+
+#endif
