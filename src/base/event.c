@@ -16,6 +16,7 @@ static const struct {
     [EV_NOTE]           = { "note", "# {text}" },
     [EV_WARNING]        = { "warning", "# warning: {text}" },
     [EV_LOOKUP]         = { "lookup", "# {host} has[[ {addresses}]]" },
+    [EV_MX]             = { "mx", "# mail for {domain} goes to {hosts}[[{implicit} (no MX record)]][[{secure} (validated)]]" },
     [EV_CONNECTING]     = { "connecting", "# connecting to {host}[[ ({address})]][[ port {port}]]" },
     [EV_CONNECT_FAILED] = { "connect-failed",
                             "# cannot connect to {host}[[ ({address})]][[ port {port}]][[: {reason}]]" },

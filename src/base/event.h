@@ -20,6 +20,7 @@ enum event_kind {
     EV_NOTE,        /* text */
     EV_WARNING,     /* text */
     EV_LOOKUP,      /* host, addresses (list) */
+    EV_MX,          /* domain, hosts (list, best first), implicit (bool: no MX record), secure (bool) */
     EV_CONNECTING,  /* host, address, port */
     EV_CONNECT_FAILED, /* host, address, port, reason */
     EV_CONNECTED,   /* host, address, port, local */

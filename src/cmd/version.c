@@ -17,6 +17,7 @@ static const struct { const char *name, *version, *purpose; } libraries[] = {
     { "GnuTLS", VERSION_GNUTLS, "TLS" },
     { "libidn2", VERSION_LIBIDN2, "internationalized domain names" },
     { "libgsasl", VERSION_LIBGSASL, "SCRAM, CRAM-MD5, DIGEST-MD5, GSSAPI, NTLM" },
+    { "libunbound", VERSION_LIBUNBOUND, "MX and DNSSEC" },
     { "libsecret", VERSION_LIBSECRET, "keyring" },
 };
 
