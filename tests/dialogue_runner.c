@@ -95,7 +95,7 @@ static bool on(const char *value) { return strcmp(value, "on") == 0; }
 
 static void set(struct play *y, const char *text)
 {
-    static const char *const modes[] = { "off", "may", "required", "implicit" };
+    static const char *const modes[] = { "off", "may", "strict", "required", "implicit" };
     size_t n = strcspn(text, " ");
     const char *value = text + n + strspn(text + n, " ");
 
@@ -116,7 +116,7 @@ static void set(struct play *y, const char *text)
         free(y->etrn);
         y->p.etrn = y->etrn = xstrdup(value);
     } else if (strncmp(text, "tls ", 4) == 0) {
-        for (size_t i = 0; i < 4; i++)
+        for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
             if (strcmp(value, modes[i]) == 0)
                 y->p.tls = (enum session_tls)i;
     } else {
