@@ -29,6 +29,7 @@ struct probe_plan {
     struct account account;        /* bound: host, port, TLS, login, proxies, timeouts */
     struct route route;            /* where to, in order; empty: to the MX of mx_domain */
     char *mx_domain;               /* NULL: none */
+    char *dns_server;              /* --dns-server: who is asked for the MX (send/mx.h); NULL: the system's */
     bool all_mx;                   /* every host and address is tried, each with its own dialogue */
     struct envelope env;
     struct deliver_probe probe;
