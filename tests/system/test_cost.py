@@ -1,16 +1,12 @@
-"""What a send costs: memory, files, libraries, time. Only for a build without sanitizers ($ENVOI_SANITIZED unset)."""
+"""What a send costs: memory, files, libraries. Only for a build without sanitizers ($ENVOI_SANITIZED unset)."""
 
 import os
 import pathlib
 import re
-import resource
-import shutil
 import socket
 import ssl
-import statistics
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -112,40 +108,6 @@ def test_overhead_on_the_wire(postfix, way):
         (connection,) = proxy.connections
     assert done.status == 0, done
     assert connection.up < 1.01 * on_the_wire, f"{connection.up / on_the_wire:.4f}"
-
-
-def test_small_message_in_a_tenth_of_msmtps_time():
-    """2 KB over plain SMTP to a local server; msmtp loses its time to Nagle's algorithm."""
-    if not shutil.which("msmtp"):
-        pytest.skip("msmtp is not installed")
-    text = HEAD + b"x" * 70 + b"\n" * 2000
-
-    def seconds(command):
-        times = []
-        for _ in range(7):
-            start = time.monotonic()
-            subprocess.run(command, input=text, check=True, env=environment())
-            times.append(time.monotonic() - start)
-        return statistics.median(times)
-
-    with FaultServer() as server:
-        ours = seconds([ENVOI, *to_port(server.port), "-f", SENDER, "b@example.org"])
-        theirs = seconds(["msmtp", "--host=localhost", f"--port={server.port}", f"--from={SENDER}", "b@example.org"])
-    print(f"envoi {1000 * ours:.1f} ms, msmtp {1000 * theirs:.1f} ms")
-    assert ours < theirs / 4  # a tenth is for a quiet machine (bench/); this is for one where two cores do much else
-
-
-def cpu_seconds(*args):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([ENVOI, *args], check=True, capture_output=True, env=environment())
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_no_time_to_say_who_it_is(option):
-    """Under 2 ms of CPU; the best of several, for the rest is the machine's."""
-    assert min(cpu_seconds(option) for _ in range(15)) < 0.002
 
 
 def test_no_library_that_a_plain_send_does_not_use():
