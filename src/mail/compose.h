@@ -22,22 +22,29 @@ struct compose_part {
     size_t text_n;
     const char *type;       /* "image/png", parameters allowed; NULL: by the file's name (/etc/mime.types has more than the built-in few),
                                else text/plain for a body and application/octet-stream */
-    const char *charset;    /* of a text; NULL: us-ascii or utf-8, as it is; a text that is neither and has none named is an error */
-    const char *name;       /* file name shown; NULL: the path's last component; "": none */
+    const char *charset;    /* of a text; NULL: us-ascii or utf-8, as it is; a body that is neither and has none named is an error, an
+                               attachment goes without one, as base64 */
+    const char *name;       /* file name shown; NULL: the path's last component, of a body none; "": none */
     const char *content_id; /* without <>; NULL: none */
 };
 
 struct compose;
 
 /* Opens every file and looks at every text, so that what cannot be sent is known before a connection is made: FAULT_NO_INPUT (no such
- * file, a directory), FAULT_MESSAGE (NUL in a text, octets that are no UTF-8 without a charset). Texts go as 7bit or 8bit where lines
- * allow, else quoted-printable; everything else as base64. `headers` ("Name: value\r\n" lines, may be "") come first; MIME-Version and
- * Content-Type follow them, then the empty line. */
+ * file, a directory), FAULT_MESSAGE (a body with NUL, or not UTF-8 and without a charset; a message/rfc822 part that would have to be
+ * encoded), FAULT_USAGE (no media type, charset or Content-ID). Texts go as 7bit or 8bit where lines allow, else quoted-printable; everything
+ * else as base64, and so does an attached text with CR in it, which arrives octet for octet. A pipe that is no text streams; a text, and standard
+ * input named twice, are held whole, beyond 1 MiB in an unlinked file. `headers` ("Name: value\r\n" lines, may be "") come first;
+ * MIME-Version and Content-Type follow them, then the empty line. */
 struct compose *compose_new(const char *headers, const struct compose_part *parts, size_t n, struct err *e);
 void compose_free(struct compose *c); /* NULL is allowed */
 
 /* The next octets, canonical (CRLF). *n == 0: the end. Errors: FAULT_IO; a file that grew or shrank since it was opened is one. */
 bool compose_read(struct compose *c, char *p, size_t size, size_t *n, struct err *e);
+
+/* The descriptor of a pipe that compose_read would wait for, -1 when it would not wait; and one read(2) from it, which may give too little. */
+int compose_wait_fd(const struct compose *c);
+bool compose_pull(struct compose *c, struct err *e);
 
 /* Exact octets of the whole; -1 where a part is a pipe. */
 int64_t compose_size(const struct compose *c);

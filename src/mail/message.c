@@ -1,6 +1,6 @@
 /* message: intake, window, and what streams behind it.
  *
- * The source is read into `raw` and leaves it canonical. A CR that ends a read is held back to the front of the
+ * The source, a descriptor or a composer, is read into `raw` and leaves it canonical. A CR that ends a read is held back to the front of the
  * next one, so that each CR is always seen with the octet behind it. */
 #include "mail/message.h"
 
@@ -13,16 +13,20 @@
 
 #include "base/ascii.h"
 #include "base/file.h"
+#include "mail/compose.h"
 
 enum { READ_SIZE = 64 << 10, LINE_MAX_OCTETS = 998 };
 
 struct intake {
     int fd;
+    struct compose *compose; /* own: the source in place of fd; NULL: none */
+    bool bare;           /* no headers and no empty line: the window is everything */
     bool eof;
     bool cr_held;        /* raw[0] is a CR whose next octet is not known yet */
     char *raw;           /* own: 1 + READ_SIZE octets */
     size_t pos, len;     /* the part of raw that did not leave it yet */
     int64_t taken;       /* octets read from the source so far */
+    size_t skip;         /* octets that are in the window already */
     char last;           /* the last canonical octet made */
     struct buf window;   /* canonical text from the beginning */
     size_t body;         /* where the body begins in it */
@@ -49,6 +53,7 @@ void message_free(struct message *m)
         return;
     if (m->in->spool >= 0)
         close(m->in->spool);
+    compose_free(m->in->compose);
     buf_free(&m->in->window);
     buf_free(&m->in->head);
     free(m->in->raw);
@@ -81,23 +86,36 @@ static bool refuse_nul(const char *p, size_t n, int64_t offset, struct err *e)
     return err_hint(e, "send binary data as a base64 attachment");
 }
 
+/* The one place that asks the source; *n == 0: its end. */
+static bool pull(struct intake *in, char *p, size_t *n, struct err *e)
+{
+    if (in->compose)
+        return compose_read(in->compose, p, READ_SIZE, n, e);
+    ssize_t got = read_some(in->fd, p, READ_SIZE);
+    if (got < 0)
+        return err_sys(e, FAULT_IO, errno, "cannot read the message");
+    *n = (size_t)got;
+    return true;
+}
+
 /* One read, where raw is used up. It may leave nothing to go on with: a lone CR, held back. */
 static bool refill(struct intake *in, struct err *e)
 {
-    ssize_t got = read_some(in->fd, in->raw + 1, READ_SIZE);
-    if (got < 0)
-        return err_sys(e, FAULT_IO, errno, "cannot read the message");
-    if (!refuse_nul(in->raw + 1, (size_t)got, in->taken, e))
+    size_t got;
+    if (!pull(in, in->raw + 1, &got, e) || !refuse_nul(in->raw + 1, got, in->taken, e))
         return false;
-    in->taken += got;
+    in->taken += (int64_t)got;
     in->pos = in->cr_held ? 0 : 1;
-    in->len = 1 + (size_t)got;
+    in->len = 1 + got;
     in->eof = got == 0;
     in->cr_held = !in->eof && in->raw[in->len - 1] == '\r';
     if (in->cr_held)
         in->len--;
     if (in->pos == 0)
         in->raw[0] = '\r';
+    size_t skipped = in->skip < in->len - in->pos ? in->skip : in->len - in->pos;
+    in->pos += skipped;
+    in->skip -= skipped;
     return true;
 }
 
@@ -261,6 +279,21 @@ bool message_from_memory(struct message *m, const char *text, size_t n, struct e
     return open_window(m, e);
 }
 
+bool message_compose(struct message *m, struct compose *c, struct err *e)
+{
+    m->in->compose = c;
+    m->size_hint = compose_size(c);
+    return fill_window(m->in, e) && open_window(m, e);
+}
+
+void message_raw(struct message *m, const char *octets, size_t n)
+{
+    buf_add(&m->in->window, octets, n);
+    m->in->bare = m->in->eof = m->complete = true;
+    m->empty = n == 0;
+    m->eight_bit = !ascii_only(octets, n);
+}
+
 bool message_headers_eight_bit(const struct message *m)
 {
     for (size_t i = 0; i < m->headers.n; i++)
@@ -271,22 +304,38 @@ bool message_headers_eight_bit(const struct message *m)
 
 int64_t message_size(const struct message *m)
 {
-    if (!m->complete)
+    const struct intake *in = m->in;
+    int64_t source = m->complete ? (int64_t)in->window.len + in->spool_size : in->compose ? compose_size(in->compose) : -1;
+    if (source < 0)
         return -1;
-    return (int64_t)(header_list_size(&m->headers) + 2 + m->in->window.len - m->in->body) + m->in->spool_size;
+    return (int64_t)header_list_size(&m->headers) + (in->bare ? 0 : 2) + source - (int64_t)in->body;
 }
 
 /* On the way out */
 
 bool message_can_rewind(const struct message *m)
 {
-    return !m->in->streamed || m->in->spool >= 0;
+    const struct intake *in = m->in;
+    return !in->streamed || in->spool >= 0 || (in->compose && compose_size(in->compose) >= 0);
+}
+
+/* The source begins anew; the window stays. */
+static bool rewind_source(struct intake *in)
+{
+    if (!compose_rewind(in->compose))
+        return false;
+    in->streamed = in->eof = in->cr_held = false;
+    in->pos = in->len = 0;
+    in->taken = 0;
+    in->skip = in->window.len;
+    in->last = in->window.data[in->window.len - 1];
+    return true;
 }
 
 bool message_rewind(struct message *m)
 {
     struct intake *in = m->in;
-    if (!message_can_rewind(m))
+    if (!message_can_rewind(m) || (in->streamed && in->spool < 0 && !rewind_source(in)))
         return false;
     in->started = false;
     in->window_pos = in->body;
@@ -303,7 +352,7 @@ static void start(struct message *m)
     in->head_pos = 0;
     buf_reset(&in->head);
     header_list_write(&m->headers, &in->head);
-    buf_adds(&in->head, "\r\n");
+    buf_adds(&in->head, in->bare ? "" : "\r\n");
     if (in->head.len + body <= READ_SIZE) {
         buf_add(&in->head, in->window.data + in->body, body);
         in->window_pos = in->window.len;
@@ -424,7 +473,9 @@ bool message_spool(struct message *m, struct err *e)
 int message_source_fd(const struct message *m)
 {
     const struct intake *in = m->in;
-    return in->pos < in->len || m->complete || in->eof ? -1 : in->fd;
+    if (in->pos < in->len || m->complete || in->eof)
+        return -1;
+    return in->compose ? compose_wait_fd(in->compose) : in->fd;
 }
 
 int message_wait_fd(const struct message *m)
@@ -436,5 +487,7 @@ int message_wait_fd(const struct message *m)
 
 bool message_pull(struct message *m, struct err *e)
 {
-    return message_wait_fd(m) < 0 || refill(m->in, e);
+    if (message_wait_fd(m) < 0)
+        return true;
+    return m->in->compose ? compose_pull(m->in->compose, e) : refill(m->in, e);
 }
