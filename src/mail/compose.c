@@ -32,7 +32,7 @@ struct piece {
     struct content *content; /* NULL: the end */
 };
 
-enum { LEVELS = 3 };
+enum { LEVELS = 3, CONTENT_ID_MAX = 500 };
 enum level { MIXED, RELATED, ALTERNATIVE };
 
 struct compose {
@@ -111,7 +111,8 @@ static bool check_words(const struct content *c, struct err *e)
     for (const char *id = p->content_id; *id; id++)
         if (*id <= ' ' || *id > 126 || strchr("<>()", *id))
             return err_set(e, FAULT_USAGE, "a Content-ID cannot hold what stands in '%s'", p->content_id);
-    return *p->content_id || err_set(e, FAULT_USAGE, "a Content-ID cannot be empty");
+    size_t n = strlen(p->content_id);
+    return (n > 0 && n <= CONTENT_ID_MAX) || err_set(e, FAULT_USAGE, "a Content-ID has 1 to %d octets", CONTENT_ID_MAX);
 }
 
 /* RFC 2045 6.4, RFC 2046 5.2.1: these may only be written as they are. */

@@ -6,7 +6,7 @@
 #include "base/ascii.h"
 #include "base/file.h"
 
-enum { TABLE_MAX = 4 << 20 };
+enum { TABLE_MAX = 4 << 20, WORDS_MAX = 500 /* a field that is not folded fits a line with it */ };
 
 /* What people send, so that the table of the system is seldom needed. */
 static const struct { const char *suffix, *type; } known[] = {
@@ -82,7 +82,7 @@ bool media_token(const char *s, size_t n)
     for (size_t i = 0; i < n; i++)
         if (!token_char(s[i]))
             return false;
-    return n > 0;
+    return n > 0 && n <= WORDS_MAX;
 }
 
 bool media_valid(const char *type)
@@ -94,6 +94,8 @@ bool media_valid(const char *type)
     for (const char *p = rest; *p; p++)
         if (*p < ' ' || *p > 126)
             return false;
+    if (strlen(type) > WORDS_MAX)
+        return false;
     rest += strspn(rest, " ");
     return !*rest || *rest == ';';
 }

@@ -98,17 +98,35 @@ static bool has_addresses(const char *name)
     return false;
 }
 
-/* Groups (ASCII by then) are left as they are. */
-static bool encode_addresses(struct buf *out, const char *text)
+static bool all_words_fit(const char *text, size_t most)
+{
+    bool fit = ascii_only(text, strlen(text));
+    for (size_t len; fit && *text; text += len + (text[len] == ' ')) {
+        len = strcspn(text, " ");
+        fit = len <= most;
+    }
+    return fit;
+}
+
+/* What is ASCII and can be folded stays as it is, groups and all. */
+static bool write_addresses(struct buf *out, const char *text)
 {
     struct mailbox_list list = MAILBOX_LIST_INIT;
     struct err ignored = ERR_INIT;
-    bool ok = !ascii_only(text, strlen(text)) && address_list_parse(&list, text, strlen(text), &ignored) && list.n > 0;
+    if (all_words_fit(text, FOLD_COLUMN)) {
+        buf_adds(out, text);
+        return true;
+    }
+    bool ok = address_list_parse(&list, text, strlen(text), &ignored) && list.n > 0;
     for (size_t i = 0; ok && i < list.n; i++) {
         buf_adds(out, i ? ", " : "");
         mailbox_format(out, list.v[i].name, list.v[i].address);
     }
     err_clear(&ignored);
+    for (const char *p = out->data; ok && *p; p += strspn(p, " ")) {
+        ok = strcspn(p, " ") <= WORD_MAX;
+        p += strcspn(p, " ");
+    }
     mailbox_list_free(&list);
     return ok;
 }
@@ -118,10 +136,10 @@ void mime_header(struct buf *out, const char *name, const char *value)
     struct buf text = BUF_INIT;
     char *clean = without_controls(value, ' ');
     const char *from = clean + strspn(clean, " ");
-    if (!has_addresses(name))
+    if (!has_addresses(name) || !write_addresses(&text, from)) {
+        buf_reset(&text);
         encode_words(&text, from);
-    else if (!encode_addresses(&text, from))
-        buf_adds(&text, from);
+    }
     buf_trim(&text);
     buf_printf(out, "%s: ", name);
     add_folded(out, text.data);

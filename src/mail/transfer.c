@@ -77,25 +77,38 @@ static size_t encode_quoted(struct transfer_state *s, const char *p, size_t n, b
     return (size_t)(to - out);
 }
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/* Two digits for each twelve bits: half the look-ups, and half the stores. */
+#define ROW(c) \
+    c "A" c "B" c "C" c "D" c "E" c "F" c "G" c "H" c "I" c "J" c "K" c "L" c "M" c "N" c "O" c "P" c "Q" c "R" \
+    c "S" c "T" c "U" c "V" c "W" c "X" c "Y" c "Z" c "a" c "b" c "c" c "d" c "e" c "f" c "g" c "h" c "i" c "j" \
+    c "k" c "l" c "m" c "n" c "o" c "p" c "q" c "r" c "s" c "t" c "u" c "v" c "w" c "x" c "y" c "z" c "0" c "1" \
+    c "2" c "3" c "4" c "5" c "6" c "7" c "8" c "9" c "+" c "/"
+static const char base64_pairs[2 * 4096 + 1] =
+    ROW("A") ROW("B") ROW("C") ROW("D") ROW("E") ROW("F") ROW("G") ROW("H") ROW("I") ROW("J") ROW("K") ROW("L")
+    ROW("M") ROW("N") ROW("O") ROW("P") ROW("Q") ROW("R") ROW("S") ROW("T") ROW("U") ROW("V") ROW("W") ROW("X")
+    ROW("Y") ROW("Z") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f") ROW("g") ROW("h") ROW("i") ROW("j")
+    ROW("k") ROW("l") ROW("m") ROW("n") ROW("o") ROW("p") ROW("q") ROW("r") ROW("s") ROW("t") ROW("u") ROW("v")
+    ROW("w") ROW("x") ROW("y") ROW("z") ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6") ROW("7")
+    ROW("8") ROW("9") ROW("+") ROW("/");
+#undef ROW
 
-static char *put_four(char *to, unsigned v)
+static char *put_pair(char *to, unsigned twelve)
 {
-    to[0] = base64_digits[v >> 18];
-    to[1] = base64_digits[v >> 12 & 63];
-    to[2] = base64_digits[v >> 6 & 63];
-    to[3] = base64_digits[v & 63];
-    return to + 4;
+    memcpy(to, base64_pairs + 2 * (size_t)twelve, 2);
+    return to + 2;
 }
 
 /* One line. */
 static char *put_base64(char *to, const unsigned char *u, size_t n)
 {
-    for (; n >= 3; u += 3, n -= 3)
-        to = put_four(to, (unsigned)u[0] << 16 | (unsigned)u[1] << 8 | u[2]);
+    for (; n >= 3; u += 3, n -= 3) {
+        to = put_pair(to, (unsigned)u[0] << 4 | u[1] >> 4);
+        to = put_pair(to, (unsigned)(u[1] & 15) << 8 | u[2]);
+    }
     if (n == 0)
         return to;
-    to = put_four(to, (unsigned)u[0] << 16 | (n > 1 ? (unsigned)u[1] << 8 : 0));
+    to = put_pair(to, (unsigned)u[0] << 4 | (n > 1 ? u[1] >> 4 : 0));
+    to = put_pair(to, n > 1 ? (unsigned)(u[1] & 15) << 8 : 0);
     memcpy(to - (3 - n), "==", 3 - n);
     return to;
 }

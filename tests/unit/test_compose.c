@@ -145,6 +145,10 @@ static void headers(void **state)
         { "Subject", "=?x", "Subject: =?UTF-8?B?PT94?=\r\n" },
         { "To", "\303\204nne <a@x.org>, b@y.org", "To: =?UTF-8?B?w4RubmU=?= <a@x.org>, b@y.org\r\n" },
         { "To", "\"Doe, Jo\" <a@x.org>", "To: \"Doe, Jo\" <a@x.org>\r\n" },
+        { "To", "Friends: a@x.org, b@y.org;", "To: Friends: a@x.org, b@y.org;\r\n" },
+        { "Cc", "aaaaaaaaaaaaaaaaaaa@x.org,bbbbbbbbbbbbbbbbbbbbbbbbbbb@x.org,cccccccccccccccccccccccccc@x.org",
+          "Cc: aaaaaaaaaaaaaaaaaaa@x.org, bbbbbbbbbbbbbbbbbbbbbbbbbbb@x.org,\r\n cccccccccccccccccccccccccc@x.org\r\n" },
+        { "To", "\303\244 <", "To: =?UTF-8?B?w6Q=?= <\r\n" },
         { "X-Long", "aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa",
           "X-Long: aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa aaaaaaaaa\r\n aaaaaaaaa\r\n" },
     };
