@@ -80,6 +80,8 @@ bool send_choose_account(struct run *r, struct err *e)
 
 static bool take_message(struct run *r, struct err *e)
 {
+    if (send_composes(r))
+        return send_compose(r, e);
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "%s: reading a message from the terminal; Ctrl-D on a line of its own ends it\n",
                 program_invocation_short_name);
@@ -122,9 +124,12 @@ static bool late_sender(struct run *r, struct err *e)
 static bool ask_recipients(struct run *r, struct err *e)
 {
     struct mailbox_list named = MAILBOX_LIST_INIT;
+    const char *const said[] = { r->opt.to, r->opt.cc, r->opt.bcc };
     bool ok = true;
     for (size_t i = 0; ok && i < r->operands.n; i++)
         ok = address_parse_some(&named, r->operands.v[i], e);
+    for (size_t i = 0; ok && i < sizeof said / sizeof *said; i++)
+        ok = !said[i] || address_parse_some(&named, said[i], e);
     for (size_t i = 0; ok && i < named.n; i++)
         envelope_add(&r->asked, named.v[i].address);
     mailbox_list_free(&named);
@@ -301,6 +306,7 @@ void send_free(struct run *r)
     if (r->transcript)
         fclose(r->transcript);
     message_free(&r->message);
+    parts_free(&r->parts);
     envelope_free(&r->asked);
     envelope_free(&r->env);
     free(r->log_tag);
@@ -356,7 +362,7 @@ static int run(int argc, char *const *argv)
 const struct command command_send = {
     .name = "send",
     .synopsis = "[OPTION…] [--] RECIPIENT…  < MESSAGE",
-    .help = "Send the message on standard input",
+    .help = "Send the message on standard input, or one composed of --subject, --body, --attach",
     .options = { account_options, send_option_table },
     .run = run,
 };

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/event.h"
 #include "base/strlist.h"
+#include "cmd/parts.h"
 #include "conf/account.h"
 #include "conf/rc.h"
 #include "conf/settings.h"
@@ -27,6 +28,7 @@ struct run {
     struct rc rc;
     struct account account;
     struct message message;
+    struct parts parts;    /* of a message that is composed */
     struct envelope asked; /* recipients as they were named */
     struct envelope env;
     char *log_tag;         /* own or NULL: the name in syslog, in place of the one called by */
@@ -56,5 +58,9 @@ bool send_message(struct run *r, struct err *e);
 
 /* The same for a message that was taken already: env.sender, `asked` and the message are filled. */
 bool send_taken(struct run *r, struct err *e);
+
+/* Does the command line say what the message is, so that standard input is none? send_compose makes it (send_compose.c). */
+bool send_composes(const struct run *r);
+bool send_compose(struct run *r, struct err *e);
 
 #endif

@@ -81,6 +81,8 @@ struct send_options {
     bool read_envelope_from;
     char *from;                /* -f; "" is the null sender */
     char *dsn_envid;           /* -V; at most 100 octets as xtext */
+    char *to, *cc, *bcc;       /* a message is composed where one of these, a subject or an OPTION_ORDERED row (in settings.ordered) was said */
+    char *subject;
     bool dry_run, pretend;
     bool serverinfo;           /* -S */
     char *rmqs;                /* host, @domain or #queue */

@@ -5,6 +5,8 @@
 #define S(member) .at = offsetof(struct send_options, member)
 #define BY_HAND .at = OPTION_BY_HAND
 #define OLD(instead) .group = "Obsolete", .today = (instead)
+#define PART .group = "Composing", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI | OPTION_ORDERED | OPTION_EMPTY_OK, BY_HAND
+#define PART_FILE .group = "Composing", .type = OPTION_FILE, .flags = OPTION_IN_ARGV | OPTION_MULTI | OPTION_ORDERED, BY_HAND
 #define SWITCH .flags = OPTION_BOTH | OPTION_VALUE_OPTIONAL, .arg = "on|off"
 
 enum {
@@ -12,6 +14,7 @@ enum {
     FILE_ONLY = OPTION_IN_FILE,
     ARGV = OPTION_IN_ARGV,
     WIRE = OPTION_WIRE,
+    MULTI = OPTION_MULTI,
     OPTIONAL = OPTION_VALUE_OPTIONAL,
     PORT_MAX = 65535,
 };
@@ -164,6 +167,25 @@ static const struct option send_rows[] = {
       S(read_envelope_from), .help = "envelope sender from the From header" },
     { .name = "dsn_envid", .letter = 'V', .group = "Envelope", .type = OPTION_TEXT, .flags = ARGV | WIRE, .arg = "ID",
       S(dsn_envid), .help = "identifier that reports about this message shall name" },
+
+    { .name = "subject", .group = "Composing", .type = OPTION_TEXT, .flags = ARGV | WIRE | OPTION_EMPTY_OK, .arg = "TEXT", S(subject),
+      .help = "compose a message: its subject" },
+    { .name = "body", PART, .arg = "TEXT|@FILE|-", .help = "its text (standard input)" },
+    { .name = "to", .group = "Composing", .type = OPTION_TEXT, .flags = ARGV | WIRE | MULTI, .arg = "ADDRESSES", S(to),
+      .help = "recipients named in the To header, as those without an option" },
+    { .name = "cc", .group = "Composing", .type = OPTION_TEXT, .flags = ARGV | WIRE | MULTI, .arg = "ADDRESSES", S(cc),
+      .help = "recipients named in the Cc header" },
+    { .name = "bcc", .group = "Composing", .type = OPTION_TEXT, .flags = ARGV | WIRE | MULTI, .arg = "ADDRESSES", S(bcc),
+      .help = "recipients not named in the message" },
+    { .name = "header", .group = "Composing", .type = OPTION_TEXT, .flags = ARGV | WIRE | MULTI | OPTION_ORDERED, .arg = "'NAME: VALUE'", BY_HAND,
+      .help = "a header field of the message" },
+    { .name = "attach", PART_FILE, .arg = "FILE|-", .help = "attach a file" },
+    { .name = "attach_inline", PART_FILE, .arg = "FILE|-", .help = "a file that an HTML body shows: src=\"cid:ID\"" },
+    { .name = "attach_body", PART, .arg = "TEXT|@FILE|-", .help = "the body in another form (alternative)" },
+    { .name = "attach_type", PART, .arg = "TYPE", .help = "media type of what follows (by the file's name)" },
+    { .name = "attach_name", PART, .arg = "NAME", .help = "name of the next file; '' is none" },
+    { .name = "attach_id", PART, .arg = "ID", .help = "Content-ID of the next file (its name, where inline)" },
+    { .name = "attach_charset", PART, .arg = "CHARSET", .help = "charset of the next text (utf-8)" },
 
     { .name = "dry_run", .group = "Mode", .type = OPTION_FLAG, .flags = ARGV, .def = "off", S(dry_run),
       .help = "print envelope and message, send nothing" },

@@ -35,6 +35,7 @@ enum {
     OPTION_EMPTY_OK = 1 << 7, /* an empty value is a value, it does not unset */
     OPTION_SUBST_OWN = 1 << 8,  /* %-substitutions, but not in an msmtp file */
     OPTION_WORDS_ONLY = 1 << 9, /* OPTION_TEXT: one of .words, or a comma-separated list of them with MULTI */
+    OPTION_ORDERED = 1 << 10,   /* what it means depends on those said before it: kept in settings.ordered as well */
 };
 #define OPTION_BOTH (OPTION_IN_FILE | OPTION_IN_ARGV)
 

@@ -33,6 +33,7 @@ void settings_free(struct settings *s)
         settings_forget(s, i);
     free(s->v);
     s->v = NULL;
+    strlist_free(&s->ordered);
 }
 
 void settings_overlay(struct settings *s, const struct settings *over)
@@ -47,6 +48,8 @@ void settings_overlay(struct settings *s, const struct settings *over)
         s->v[i].order = s->order + over->v[i].order;
     }
     s->order += over->order;
+    if (over->ordered.n)
+        strlist_copy(&s->ordered, &over->ordered);
 }
 
 void settings_copy(struct settings *to, const struct settings *from)
@@ -121,6 +124,8 @@ bool settings_say(struct settings *s, const struct option *o, const char *value,
         values_free(o, &set->values);
     if (!unset)
         strlist_add(&set->values, value);
+    if (o->flags & OPTION_ORDERED)
+        strlist_add_own(&s->ordered, xasprintf("%s=%s", o->name, value));
     set->set = true;
     set->order = ++s->order;
     free(set->origin);

@@ -25,6 +25,7 @@ struct settings {
     struct option_table table;
     struct setting *v;      /* own: one per row */
     unsigned order;         /* of the last that was said */
+    struct strlist ordered; /* "name=value" of each use of an ORDERED row, as they were said */
 };
 
 void settings_init(struct settings *s, struct option_table t);

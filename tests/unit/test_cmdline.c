@@ -105,8 +105,24 @@ static void bad(void **state)
     }
 }
 
+/* What was said between two words for parts counts: they are kept in their order, and copied so. */
+static void ordered(void **state)
+{
+    (void)state;
+    struct parsed p = parse("--attach=a --subject=s --attach-type t/x --attach=b,c --attach-name= --header=X:y -- r");
+    struct settings copy;
+    static const char *const want[] = { "attach=a", "attach_type=t/x", "attach=b,c", "attach_name=", "header=X:y" };
+    assert_true(p.ok);
+    settings_copy(&copy, &p.s[1]);
+    assert_int_equal(copy.ordered.n, sizeof want / sizeof *want);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        assert_string_equal(copy.ordered.v[i], want[i]);
+    settings_free(&copy);
+    parsed_free(&p);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(good), cmocka_unit_test(bad) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(good), cmocka_unit_test(bad), cmocka_unit_test(ordered) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
