@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,6 +52,17 @@ bool file_read_fd(int fd, size_t max, struct buf *out, struct err *e)
     if (errno == EFBIG)
         return err_set(e, FAULT_IO, "the input is longer than %zu octets", max);
     return err_sys(e, FAULT_IO, errno, "cannot read the input");
+}
+
+ssize_t file_read_some(int fd, void *p, size_t n)
+{
+    for (;;) {
+        ssize_t got = read(fd, p, n);
+        if (got >= 0 || (errno != EINTR && errno != EAGAIN))
+            return got;
+        if (errno == EAGAIN)
+            poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
+    }
 }
 
 bool file_write_all(int fd, const void *p, size_t n)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -16,6 +17,9 @@ bool file_read(const char *path, size_t max, struct buf *out, enum fault fault, 
 
 /* Appends to out until end of file; EINTR handled. */
 bool file_read_fd(int fd, size_t max, struct buf *out, struct err *e);
+
+/* read(2) that waits, whatever the flags of a descriptor we were given; EINTR handled. */
+ssize_t file_read_some(int fd, void *p, size_t n);
 
 /* Writes all n octets; EINTR and short writes handled. errno tells on false. */
 bool file_write_all(int fd, const void *p, size_t n);

@@ -5,7 +5,6 @@
 #include "mail/message.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,18 +64,6 @@ void message_free(struct message *m)
 
 /* Intake */
 
-/* read(2) that waits, whatever the flags of a descriptor we were given. */
-static ssize_t read_some(int fd, char *p, size_t n)
-{
-    for (;;) {
-        ssize_t got = read(fd, p, n);
-        if (got >= 0 || (errno != EINTR && errno != EAGAIN))
-            return got;
-        if (errno == EAGAIN)
-            poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
-    }
-}
-
 static bool refuse_nul(const char *p, size_t n, int64_t offset, struct err *e)
 {
     const char *nul = memchr(p, '\0', n);
@@ -91,7 +78,7 @@ static bool pull(struct intake *in, char *p, size_t *n, struct err *e)
 {
     if (in->compose)
         return compose_read(in->compose, p, READ_SIZE, n, e);
-    ssize_t got = read_some(in->fd, p, READ_SIZE);
+    ssize_t got = file_read_some(in->fd, p, READ_SIZE);
     if (got < 0)
         return err_sys(e, FAULT_IO, errno, "cannot read the message");
     *n = (size_t)got;

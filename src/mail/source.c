@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,24 +24,12 @@ static bool unreadable(const struct source *s, int why, struct err *e)
     return false;
 }
 
-/* read(2) that waits, whatever the flags of a descriptor we were given. */
-static ssize_t read_pipe(int fd, char *p, size_t n)
-{
-    for (;;) {
-        ssize_t got = read(fd, p, n);
-        if (got >= 0 || (errno != EINTR && errno != EAGAIN))
-            return got;
-        if (errno == EAGAIN)
-            poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
-    }
-}
-
 /* What fits the window; where that is everything, the pipe has become memory. */
 static bool read_window(struct source *s, struct err *e)
 {
     buf_reserve(&s->held, SOURCE_WINDOW);
     while (s->held.len < SOURCE_WINDOW) {
-        ssize_t got = read_pipe(s->fd, s->held.data + s->held.len, SOURCE_WINDOW - s->held.len);
+        ssize_t got = file_read_some(s->fd, s->held.data + s->held.len, SOURCE_WINDOW - s->held.len);
         if (got < 0)
             return unreadable(s, errno, e);
         if (got == 0) {
@@ -99,7 +86,7 @@ static bool spool(struct source *s, int to, int64_t *size, struct err *e)
     bool written = file_write_all(to, s->held.data, s->held.len);
     *size = (int64_t)s->held.len;
     while (written) {
-        ssize_t got = read_pipe(s->fd, s->held.data, SOURCE_WINDOW);
+        ssize_t got = file_read_some(s->fd, s->held.data, SOURCE_WINDOW);
         if (got < 0)
             return unreadable(s, errno, e);
         if (got == 0)
@@ -161,7 +148,7 @@ bool source_read(struct source *s, char *p, size_t size, size_t *n, struct err *
         *n = left < size ? left : size;
         memcpy(p, s->text + s->pos, *n);
     } else if (s->pipe) {
-        ssize_t got = read_pipe(s->fd, p, size);
+        ssize_t got = file_read_some(s->fd, p, size);
         if (got < 0)
             return err_sys(e, FAULT_IO, errno, "cannot read '%s'", name_of(s));
         *n = (size_t)got;
