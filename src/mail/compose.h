@@ -39,7 +39,8 @@ struct compose;
 struct compose *compose_new(const char *headers, const struct compose_part *parts, size_t n, struct err *e);
 void compose_free(struct compose *c); /* NULL is allowed */
 
-/* The next octets, canonical (CRLF). *n == 0: the end. Errors: FAULT_IO; a file that grew or shrank since it was opened is one. */
+/* The next octets, canonical (CRLF). *n == 0: the end. Errors: FAULT_IO; a file that shrank since it was opened is one. One that
+ * grew goes as it was. */
 bool compose_read(struct compose *c, char *p, size_t size, size_t *n, struct err *e);
 
 /* The descriptor of a pipe that compose_read would wait for, -1 when it would not wait; and one read(2) from it, which may give too little. */

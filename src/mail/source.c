@@ -116,26 +116,20 @@ bool source_hold(struct source *s, struct err *e)
     return ok;
 }
 
-static bool changed(const struct source *s, const char *how, struct err *e)
-{
-    err_set(e, FAULT_IO, "'%s' %s while it was being sent", name_of(s), how);
-    return err_hint(e, "send a copy of it that nobody writes to");
-}
-
 static bool read_file(const struct source *s, char *p, size_t size, size_t *n, struct err *e)
 {
     int64_t left = s->size - s->pos;
-    size_t want = left == 0 ? 1 : left < (int64_t)size ? (size_t)left : size; /* 1: is there nothing more? */
+    size_t want = left < (int64_t)size ? (size_t)left : size; /* a log may have grown: what it held when it was opened */
     ssize_t got;
     do
         got = pread(s->fd, p, want, s->start + s->pos);
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return err_sys(e, FAULT_IO, errno, "cannot read '%s'", name_of(s));
-    if (got == 0 && left > 0)
-        return changed(s, "shrank", e);
-    if (got > 0 && left == 0)
-        return changed(s, "grew", e);
+    if (got == 0 && left > 0) {
+        err_set(e, FAULT_IO, "'%s' shrank while it was being sent", name_of(s));
+        return err_hint(e, "send a copy of it that nobody writes to");
+    }
     *n = (size_t)got;
     return true;
 }
