@@ -5,7 +5,7 @@
 
 #include "base/ascii.h"
 
-static void parse_auth(struct caps *c, const char *params)
+static void add_upper(struct strlist *to, const char *params)
 {
     struct strlist words = STRLIST_INIT;
 
@@ -13,10 +13,20 @@ static void parse_auth(struct caps *c, const char *params)
     for (size_t i = 0; i < words.n; i++) {
         for (char *p = words.v[i]; *p != '\0'; p++)
             *p = ascii_upper(*p);
-        if (!strlist_has(&c->auth, words.v[i]))
-            strlist_add(&c->auth, words.v[i]);
+        if (!strlist_has(to, words.v[i]))
+            strlist_add(to, words.v[i]);
     }
     strlist_free(&words);
+}
+
+static void parse_auth(struct caps *c, const char *params)
+{
+    add_upper(&c->auth, params);
+}
+
+static void parse_xclient(struct caps *c, const char *params)
+{
+    add_upper(&c->xclient, params);
 }
 
 static void parse_size(struct caps *c, const char *params)
@@ -66,6 +76,7 @@ static const struct {
     { "ETRN", CAP_ETRN, NULL, "Support for RMQS (Remote Message Queue Starting)" },
     { "VRFY", CAP_VRFY, NULL, "Addresses can be verified" },
     { "HELP", CAP_HELP, NULL, "Support for the HELP command" },
+    { "PRDR", CAP_PRDR, NULL, "Support for a reply for each recipient behind the message" },
     { "EXPN", 0, NULL, "Mailing lists can be expanded" },
     { "ATRN", 0, NULL, "Support for taking over the connection to fetch queued mail (on-demand relay)" },
     { "TURN", 0, NULL, "Support for exchanging the roles of client and server (obsolete, unsafe)" },
@@ -79,7 +90,7 @@ static const struct {
     { "CHECKPOINT", 0, NULL, "An interrupted transaction can be resumed" },
     { "UTF8SMTP", 0, NULL, "UTF-8 in addresses and headers, in an experimental form" },
     { "CLIENTID", 0, NULL, "A client can identify itself beside its login" },
-    { "XCLIENT", 0, NULL, "Trusted proxies can tell whom they speak for" },
+    { "XCLIENT", CAP_XCLIENT, parse_xclient, "Trusted proxies can tell whom they speak for" },
     { "XFORWARD", 0, NULL, "Trusted proxies can tell whom they speak for, for logs" },
     { "X-EXPS", 0, NULL, "Authentication methods of Microsoft Exchange" },
     { "X-ANONYMOUSTLS", 0, NULL, "TLS among servers of Microsoft Exchange" },
@@ -121,6 +132,7 @@ void caps_parse(struct caps *c, const struct reply *ehlo)
 void caps_free(struct caps *c)
 {
     strlist_free(&c->auth);
+    strlist_free(&c->xclient);
     strlist_free(&c->lines);
     *c = (struct caps){ 0 };
 }

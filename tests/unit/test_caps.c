@@ -41,6 +41,7 @@ static const struct {
     { "m\nLIMITS RCPTMAX=0 MAILMAX=x RCPTMAX", CAP_LIMITS, "", 0, 0, 0, 0 },
     { "m\nDSN\nENHANCEDSTATUSCODES\nBINARYMIME\nREQUIRETLS\nETRN\nVRFY\nHELP",
       CAP_DSN | CAP_ENHANCED | CAP_BINARYMIME | CAP_REQUIRETLS | CAP_ETRN | CAP_VRFY | CAP_HELP, "", 0, 0, 0, 0 },
+    { "m\nXCLIENT\nprdr", CAP_XCLIENT | CAP_PRDR, "", 0, 0, 0, 0 },
     { "m\n\n \n=\nAUTH=", CAP_AUTH, "", 0, 0, 0, 0 },
 };
 
@@ -64,6 +65,21 @@ static void test_rows(void **state)
     }
     caps_free(&c);
     assert_int_equal(c.have, 0);
+}
+
+static void test_xclient(void **state)
+{
+    struct caps c = { 0 };
+
+    (void)state;
+    parse(&c, "m\nXCLIENT NAME addr  Port NAME");
+    assert_int_equal(c.xclient.n, 3);
+    assert_string_equal(c.xclient.v[0], "NAME");
+    assert_string_equal(c.xclient.v[1], "ADDR");
+    assert_string_equal(c.xclient.v[2], "PORT");
+    parse(&c, "m\nXCLIENT");
+    assert_int_equal(c.xclient.n, 0);
+    caps_free(&c);
 }
 
 static void test_lines(void **state)
@@ -111,7 +127,7 @@ static void test_explained(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_lines), cmocka_unit_test(test_words),
-                                       cmocka_unit_test(test_explained) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_xclient), cmocka_unit_test(test_lines),
+                                       cmocka_unit_test(test_words), cmocka_unit_test(test_explained) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
