@@ -4,7 +4,11 @@
  * dialogue_runner [FILE…]          without a file: all of $srcdir/tests/dialogue
  *
  * Before the first line of the dialogue:
- *   @set NAME VALUE      tls off|may|required|implicit, auth on, lmtp on, all-or-nothing on, etrn QUEUE, domain NAME, timeout SECONDS
+ *   @set NAME VALUE      tls off|may|strict|required|implicit, auth on, lmtp on, all-or-nothing on, etrn QUEUE,
+ *                        domain NAME, timeout SECONDS; of the probe: quit-after, drop-after, drop-after-send STOP,
+ *                        ignore, assume KEYWORD…, helo, as-is, hear-quit, prdr, raw-body, decode-auth on,
+ *                        auth-need, xclient-need required|strict|may, xclient-before-tls, xclient-unverified on,
+ *                        xclient ATTRIBUTES (one command each), mail-param, rcpt-param TEXT (one each)
  *   @no-job              there is nothing to send
  *   @job                 another job follows; the words below are of the job last begun. Only the last has `last` set
  *   @from ADDRESS  @to ADDRESS  @orcpt TYPE;ADDRESS (of the last @to)
@@ -15,7 +19,8 @@
  *   @expect [job=N] fault=WORD stage=WORD exit=N fate=WORD rcpt=WORD,… (the recipients of all jobs, in order)
  *           code=N,… (their replies)  tls=yes|no  data=N (the reply to the message)
  *   @expect-text TEXT  @expect-hint TEXT  @expect-server TEXT  @expect-warning TEXT: the error or the events hold it
- *   @expect-shown TEXT  @expect-hidden TEXT: the events, as "kind: first field", hold it or do not
+ *   @expect-shown TEXT  @expect-hidden TEXT: the events, as "kind: first field", hold it or do not; "unexpected: LINE"
+ *                        stands for such a line of the server, "decoded: …" for that field of a line of ours
  * In the dialogue: C: lines that follow each other are one write, unless @flight parts them; S: lines come in one read;
  *   @starttls            the session wants TLS: it is up
  *   @tls-fails           the same: the certificate is not acceptable
@@ -28,6 +33,8 @@
  *   @raw "bytes"         from the server  @raw-fill N: N times the letter x
  *   @repeat N LINE       N times the server's line
  *   @eof  @timeout  @reset */
+#include "dialogue_play.h"
+
 #include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,41 +42,13 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/codec.h"
 #include "base/file.h"
 #include "mail/address.h"
-#include "smtp/dialogue.h"
-#include "smtp/session.h"
 
-enum { JOBS_MAX = 4, STEPS_MAX = 200000 };
+enum { STEPS_MAX = 200000 };
 
-struct job {
-    struct envelope env;
-    struct buf message;
-    size_t rcpts[256];
-    size_t block;
-    bool unknown, eight_bit, utf8, last;
-    long about;   /* size_about */
-    size_t given; /* octets so far */
-};
-
-struct play {
-    const char *name;
-    bool bytewise;
-    struct dialogue d;
-    size_t at; /* the next line of the dialogue */
-    struct session_params p;
-    struct job jobs[JOBS_MAX];
-    size_t jobs_n, job_next;
-    struct hub hub;
-    struct buf warnings, shown;
-    struct buf expected; /* of the flight that is being written */
-    size_t partial;
-    struct session *s;
-    bool failed;
-    char *domain, *etrn;
-};
-
-__attribute__((format(printf, 2, 3))) static void complain(struct play *y, const char *fmt, ...)
+void play_complain(struct play *y, const char *fmt, ...)
 {
     va_list ap;
 
@@ -83,156 +62,19 @@ __attribute__((format(printf, 2, 3))) static void complain(struct play *y, const
     fprintf(stderr, "\n");
 }
 
-static void unquote(struct play *y, const char *text, struct buf *out)
+void play_unquote(struct play *y, const char *text, struct buf *out)
 {
     struct err e = ERR_INIT;
     if (!dialogue_unquote(text, out, &e))
-        complain(y, "%s", e.text);
+        play_complain(y, "%s", e.text);
     err_clear(&e);
-}
-
-static bool on(const char *value) { return strcmp(value, "on") == 0; }
-
-static void set(struct play *y, const char *text)
-{
-    static const char *const modes[] = { "off", "may", "strict", "required", "implicit" };
-    size_t n = strcspn(text, " ");
-    const char *value = text + n + strspn(text + n, " ");
-
-    if (strncmp(text, "auth ", 5) == 0) {
-        y->p.auth = on(value);
-    } else if (strncmp(text, "lmtp ", 5) == 0) {
-        y->p.lmtp = on(value);
-    } else if (strncmp(text, "all-or-nothing ", 15) == 0) {
-        y->p.all_or_nothing = on(value);
-    } else if (strncmp(text, "timeout ", 8) == 0) {
-        y->p.timeout = atoi(value) * USEC_PER_SEC;
-    } else if (strncmp(text, "domain ", 7) == 0) {
-        struct buf b = BUF_INIT;
-        unquote(y, value, &b);
-        free(y->domain);
-        y->p.domain = y->domain = buf_steal(&b);
-    } else if (strncmp(text, "etrn ", 5) == 0) {
-        free(y->etrn);
-        y->p.etrn = y->etrn = xstrdup(value);
-    } else if (strncmp(text, "tls ", 4) == 0) {
-        for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-            if (strcmp(value, modes[i]) == 0)
-                y->p.tls = (enum session_tls)i;
-    } else {
-        complain(y, "unknown @set %s", text);
-    }
-}
-
-static unsigned notify_bits(const char *words)
-{
-    return (strstr(words, "never") ? DSN_NOTIFY_NEVER : 0u) | (strstr(words, "success") ? DSN_NOTIFY_SUCCESS : 0u)
-        | (strstr(words, "failure") ? DSN_NOTIFY_FAILURE : 0u) | (strstr(words, "delay") ? DSN_NOTIFY_DELAY : 0u);
-}
-
-static struct job *new_job(struct play *y)
-{
-    if (y->jobs_n > 0)
-        y->jobs[y->jobs_n - 1].last = false;
-    struct job *j = &y->jobs[y->jobs_n++];
-    *j = (struct job){ .message = BUF_INIT, .block = SIZE_MAX, .last = true };
-    j->env.sender = xstrdup("a@example.org");
-    return j;
-}
-
-static void fill(struct buf *b, size_t n)
-{
-    while (b->len < n)
-        buf_printf(b, b->len % 7 ? "line at %zu\r\n" : ".line at %zu\r\n", b->len);
-    buf_cut(b, n - 2);
-    buf_adds(b, "\r\n");
-}
-
-/* The words that describe the jobs. false: not such a word. */
-static bool job_word(struct play *y, struct job *j, const char *w, const char *text)
-{
-    if (strcmp(w, "from") == 0) {
-        free(j->env.sender);
-        struct buf b = BUF_INIT;
-        unquote(y, text, &b);
-        j->env.sender = buf_steal(&b);
-    } else if (strcmp(w, "to") == 0) {
-        struct buf b = BUF_INIT;
-        unquote(y, text, &b);
-        envelope_add(&j->env, b.data);
-        buf_free(&b);
-    } else if (strcmp(w, "orcpt") == 0) {
-        j->env.rcpts[j->env.n - 1].orcpt = xstrdup(text);
-    } else if (strcmp(w, "message") == 0) {
-        unquote(y, text, &j->message);
-    } else if (strcmp(w, "message-fill") == 0) {
-        fill(&j->message, (size_t)atol(text));
-    } else if (strcmp(w, "blocks") == 0) {
-        j->block = (size_t)atol(text);
-    } else if (strcmp(w, "unknown-size") == 0) {
-        j->unknown = true;
-    } else if (strcmp(w, "size-about") == 0) {
-        j->about = atol(text);
-    } else if (strcmp(w, "eight-bit") == 0) {
-        j->eight_bit = true;
-    } else if (strcmp(w, "utf8-headers") == 0) {
-        j->utf8 = true;
-    } else if (strcmp(w, "not-last") == 0) {
-        j->last = false;
-    } else if (strcmp(w, "notify") == 0) {
-        j->env.dsn_notify = notify_bits(text);
-    } else if (strcmp(w, "ret") == 0) {
-        j->env.dsn_return = strcmp(text, "full") == 0 ? DSN_RETURN_FULL : DSN_RETURN_HEADERS;
-    } else if (strcmp(w, "envid") == 0) {
-        j->env.dsn_envid = xstrdup(text);
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static bool is_expectation(const char *w)
-{
-    return strncmp(w, "expect", 6) == 0 || strcmp(w, "needs") == 0;
-}
-
-static void head(struct play *y)
-{
-    struct job *j = new_job(y);
-
-    y->p.domain = "client.example";
-    for (y->at = 0; y->at < y->d.n; y->at++) {
-        const struct dialogue_line *l = &y->d.v[y->at];
-        if (l->kind == DIALOGUE_NOTE || (l->kind == DIALOGUE_DIRECTIVE && is_expectation(l->word)))
-            continue;
-        if (l->kind != DIALOGUE_DIRECTIVE)
-            break;
-        if (strcmp(l->word, "set") == 0)
-            set(y, l->text);
-        else if (strcmp(l->word, "no-job") == 0)
-            y->job_next = y->jobs_n;
-        else if (strcmp(l->word, "job") == 0)
-            j = new_job(y);
-        else if (!job_word(y, j, l->word, l->text))
-            break;
-    }
-    for (size_t i = 0; i < y->jobs_n; i++) {
-        j = &y->jobs[i];
-        if (j->env.n == 0)
-            envelope_add(&j->env, "b@example.net");
-        if (j->message.len == 0)
-            buf_adds(&j->message, "Subject: t\r\n\r\nhello\r\n");
-        if (strcmp(j->message.data, "empty") == 0)
-            buf_reset(&j->message);
-        for (size_t k = 0; k < j->env.n; k++)
-            j->rcpts[k] = k;
-    }
 }
 
 static const struct dialogue_line *line_now(struct play *y)
 {
     while (y->at < y->d.n
-           && (y->d.v[y->at].kind == DIALOGUE_NOTE || (y->d.v[y->at].kind == DIALOGUE_DIRECTIVE && is_expectation(y->d.v[y->at].word))))
+           && (y->d.v[y->at].kind == DIALOGUE_NOTE
+               || (y->d.v[y->at].kind == DIALOGUE_DIRECTIVE && play_is_expectation(y->d.v[y->at].word))))
         y->at++;
     return y->at < y->d.n ? &y->d.v[y->at] : NULL;
 }
@@ -271,7 +113,7 @@ static void expect_flight(struct play *y)
         } else if (directive(y, "body") || directive(y, "body-part")) {
             if (directive(y, "body-part"))
                 y->partial = y->expected.len + (size_t)atol(l->text);
-            stuffed(&y->jobs[y->job_next - 1], dots, &y->expected);
+            stuffed(&y->jobs[y->job_next - 1], dots && !y->p.probe.raw_body, &y->expected);
         } else {
             break;
         }
@@ -302,11 +144,11 @@ static void play_write(struct play *y)
         common++;
     bool borrowed_in_parts = n == 64 || y->jobs[y->job_next ? y->job_next - 1 : 0].message.len > 16384;
     if (common < got.len)
-        complain(y, "the client writes '%.70s' where '%.70s' is expected", got.data + common, y->expected.data + common);
+        play_complain(y, "the client writes '%.70s' where '%.70s' is expected", got.data + common, y->expected.data + common);
     else if (!y->bytewise && got.len < y->expected.len && !borrowed_in_parts)
-        complain(y, "a write ends early, before '%.60s'", y->expected.data + got.len);
+        play_complain(y, "a write ends early, before '%.60s'", y->expected.data + got.len);
     else if (got.len == 0)
-        complain(y, "nothing to write");
+        play_complain(y, "nothing to write");
     buf_drop(&y->expected, common);
     session_wrote(y->s, got.len);
     buf_free(&got);
@@ -327,7 +169,7 @@ static void play_input(struct play *y)
         if (l->kind == DIALOGUE_SERVER) {
             server_line(l, &in);
         } else if (directive(y, "raw")) {
-            unquote(y, l->text, &in);
+            play_unquote(y, l->text, &in);
         } else if (directive(y, "raw-fill")) {
             for (long i = atol(l->text); i > 0; i--)
                 buf_addc(&in, 'x');
@@ -362,7 +204,7 @@ static void play_tls(struct play *y)
         play_input(y);
         return;
     } else {
-        complain(y, "the client wants TLS");
+        play_complain(y, "the client wants TLS");
     }
     y->at++;
 }
@@ -377,7 +219,7 @@ static void play_auth(struct play *y)
     if (directive(y, "auth")) {
         size_t n = strcspn(l->text, " ");
         char *mech = xstrndup(l->text, n);
-        unquote(y, l->text + n + strspn(l->text + n, " "), &b);
+        play_unquote(y, l->text + n + strspn(l->text + n, " "), &b);
         session_auth_start(y->s, mech, l->text[n] ? &b : NULL);
         free(mech);
     } else if (directive(y, "auth-long")) {
@@ -385,11 +227,11 @@ static void play_auth(struct play *y)
             buf_addc(&b, 'x');
         session_auth_start(y->s, "XOAUTH2", &b);
     } else if (directive(y, "challenge") && state == SESSION_AUTH_CHALLENGE) {
-        unquote(y, l->text, &b);
+        play_unquote(y, l->text, &b);
         if (strcmp(b.data, session_auth_challenge(y->s)->data) != 0)
-            complain(y, "the challenge is '%s'", session_auth_challenge(y->s)->data);
+            play_complain(y, "the challenge is '%s'", session_auth_challenge(y->s)->data);
     } else if (directive(y, "respond")) {
-        unquote(y, l->text, &b);
+        play_unquote(y, l->text, &b);
         session_auth_respond(y->s, &b);
     } else if (directive(y, "cancel")) {
         session_auth_cancel(y->s);
@@ -397,14 +239,14 @@ static void play_auth(struct play *y)
         session_auth_accept(y->s);
     } else if (directive(y, "refused") && state == SESSION_AUTH_CHOOSE && session_auth_reply(y->s) != NULL) {
         if (strstr(session_auth_reply(y->s)->text.data, l->text) == NULL)
-            complain(y, "the refusal is '%s'", session_auth_reply(y->s)->text.data);
+            play_complain(y, "the refusal is '%s'", session_auth_reply(y->s)->text.data);
     } else if (directive(y, "give-up")) {
         err_set(&e, FAULT_AUTH, "the login was refused");
         session_auth_give_up(y->s, &e);
     } else if (directive(y, "eof")) {
         session_eof(y->s);
     } else {
-        complain(y, "the client wants AUTH (state %d)", (int)state);
+        play_complain(y, "the client wants AUTH (state %d)", (int)state);
     }
     y->at++;
     buf_free(&b);
@@ -461,7 +303,7 @@ static void play_read(struct play *y)
         session_eof(y->s);
     } else if (directive(y, "timeout")) {
         if (*l->text != '\0' && session_timeout(y->s) != atol(l->text) * USEC_PER_SEC)
-            complain(y, "the timeout here is %lld s", (long long)(session_timeout(y->s) / USEC_PER_SEC));
+            play_complain(y, "the timeout here is %lld s", (long long)(session_timeout(y->s) / USEC_PER_SEC));
         session_timed_out(y->s);
     } else if (directive(y, "reset")) {
         err_set(&e, FAULT_LOST, "connection reset by peer");
@@ -470,7 +312,7 @@ static void play_read(struct play *y)
         play_input(y);
         return;
     } else {
-        complain(y, "the client waits for a reply; next is '%s'", l ? l->text : "the end");
+        play_complain(y, "the client waits for a reply; next is '%s'", l ? l->text : "the end");
     }
     y->at++;
 }
@@ -485,9 +327,9 @@ static void play_steps(struct play *y)
     for (int steps = 0; !y->failed; steps++) {
         enum want want = session_next(y->s);
         if (want != session_next(y->s))
-            complain(y, "session_next is not idempotent");
+            play_complain(y, "session_next is not idempotent");
         if (steps > STEPS_MAX)
-            complain(y, "no end");
+            play_complain(y, "no end");
         if ((want == WANT_WRITE || want == WANT_BODY) && written_in_part(y)) {
             play_read(y);
             y->partial = SIZE_MAX;
@@ -505,36 +347,58 @@ static void play_steps(struct play *y)
     }
 }
 
+static const char *yes(bool b) { return b ? "yes" : "no"; }
+
+/* What "@expect WORD=…" is compared with: appended to got. */
+#define GOT(word, statement) \
+    static void got_##word(const struct play *y, const struct err *e, struct buf *got) { (void)y; (void)e; statement; }
+
+GOT(fault, buf_adds(got, err_is_set(e) ? fault_word(e->fault) : "none"))
+GOT(stage, buf_adds(got, stage_word(e->stage)))
+GOT(exit, buf_printf(got, "%d", err_is_set(e) ? fault_exit(e->fault) : 0))
+GOT(fate, buf_adds(got, fate_word(e->fate)))
+GOT(tls, buf_adds(got, yes(session_is_tls(y->s))))
+GOT(data, buf_printf(got, "%d", session_data_reply(y->s)->code))
+
+static void got_rcpt(const struct play *y, const struct err *e, struct buf *got)
+{
+    (void)e;
+    for (size_t i = 0; i < y->jobs_n; i++)
+        for (size_t k = 0; k < y->jobs[i].env.n; k++)
+            buf_printf(got, "%s%s", got->len ? "," : "", rcpt_fate_word(y->jobs[i].env.rcpts[k].fate));
+}
+
+static void got_code(const struct play *y, const struct err *e, struct buf *got)
+{
+    (void)e;
+    for (size_t i = 0; i < y->jobs_n; i++)
+        for (size_t k = 0; k < y->jobs[i].env.n; k++)
+            buf_printf(got, "%s%d", got->len ? "," : "", y->jobs[i].env.rcpts[k].reply.code);
+}
+
+static const struct {
+    const char *word;
+    void (*get)(const struct play *y, const struct err *e, struct buf *got);
+} expectations[] = {
+    { "fault", got_fault }, { "stage", got_stage }, { "exit", got_exit }, { "fate", got_fate }, { "tls", got_tls },
+    { "data", got_data }, { "rcpt", got_rcpt }, { "code", got_code },
+};
+
 /* "fault=word stage=word …" against the session's error and the envelopes. */
 static void check_word(struct play *y, const char *word, const char *want)
 {
     const struct err *e = session_error(y->s);
-    char status[16];
     struct buf got = BUF_INIT;
+    size_t i = 0, n = sizeof expectations / sizeof *expectations;
 
-    snprintf(status, sizeof status, "%d", err_is_set(e) ? fault_exit(e->fault) : 0);
-    if (strcmp(word, "fault") == 0)
-        buf_adds(&got, err_is_set(e) ? fault_word(e->fault) : "none");
-    else if (strcmp(word, "stage") == 0)
-        buf_adds(&got, stage_word(e->stage));
-    else if (strcmp(word, "exit") == 0)
-        buf_adds(&got, status);
-    else if (strcmp(word, "fate") == 0)
-        buf_adds(&got, fate_word(e->fate));
-    else if (strcmp(word, "tls") == 0)
-        buf_adds(&got, session_is_tls(y->s) ? "yes" : "no");
-    else if (strcmp(word, "data") == 0)
-        buf_printf(&got, "%d", session_data_reply(y->s)->code);
-    else if (strcmp(word, "rcpt") == 0)
-        for (size_t i = 0; i < y->jobs_n; i++)
-            for (size_t k = 0; k < y->jobs[i].env.n; k++)
-                buf_printf(&got, "%s%s", got.len ? "," : "", rcpt_fate_word(y->jobs[i].env.rcpts[k].fate));
-    else if (strcmp(word, "code") == 0)
-        for (size_t i = 0; i < y->jobs_n; i++)
-            for (size_t k = 0; k < y->jobs[i].env.n; k++)
-                buf_printf(&got, "%s%d", got.len ? "," : "", y->jobs[i].env.rcpts[k].reply.code);
+    while (i < n && strcmp(word, expectations[i].word) != 0)
+        i++;
+    if (i < n)
+        expectations[i].get(y, e, &got);
+    else
+        play_complain(y, "what is '%s' in @expect?", word);
     if (strcmp(got.data, want) != 0)
-        complain(y, "%s is '%s', not '%s' (%s / %s)", word, got.data, want, e->text ? e->text : "no error", e->server ? e->server : "");
+        play_complain(y, "%s is '%s', not '%s' (%s / %s)", word, got.data, want, e->text ? e->text : "no error", e->server ? e->server : "");
     buf_free(&got);
 }
 
@@ -546,7 +410,7 @@ static bool check_error(struct play *y, const char *text)
     for (size_t i = 0; i < words.n; i++) {
         char *eq = strchr(words.v[i], '=');
         if (eq == NULL) {
-            complain(y, "what is '%s' in @expect?", words.v[i]);
+            play_complain(y, "what is '%s' in @expect?", words.v[i]);
             continue;
         }
         *eq = '\0';
@@ -559,7 +423,7 @@ static bool check_error(struct play *y, const char *text)
 static void check_holds(struct play *y, const char *what, const char *got, const char *part)
 {
     if (got == NULL || strstr(got, part) == NULL)
-        complain(y, "the %s is '%s', without '%s'", what, got ? got : "", part);
+        play_complain(y, "the %s is '%s', without '%s'", what, got ? got : "", part);
 }
 
 static void check_end(struct play *y)
@@ -568,12 +432,12 @@ static void check_end(struct play *y)
     bool told = false;
 
     if (line_now(y) != NULL)
-        complain(y, "the client ends the session here (%s / %s)", e->text ? e->text : "no error", e->server ? e->server : "");
+        play_complain(y, "the client ends the session here (%s / %s)", e->text ? e->text : "no error", e->server ? e->server : "");
     if (y->expected.len > 0)
-        complain(y, "never written: '%.60s'", y->expected.data);
+        play_complain(y, "never written: '%.60s'", y->expected.data);
     for (size_t i = 0; i < y->d.n; i++) {
         const struct dialogue_line *l = &y->d.v[i];
-        if (l->kind != DIALOGUE_DIRECTIVE || !is_expectation(l->word))
+        if (l->kind != DIALOGUE_DIRECTIVE || !play_is_expectation(l->word))
             continue;
         if (strcmp(l->word, "expect") == 0 && strncmp(l->text, "job=", 4) != 0) {
             told = true;
@@ -589,11 +453,11 @@ static void check_end(struct play *y)
         } else if (strcmp(l->word, "expect-shown") == 0) {
             check_holds(y, "transcript", y->shown.data, l->text);
         } else if (strcmp(l->word, "expect-hidden") == 0 && strstr(y->shown.data, l->text) != NULL) {
-            complain(y, "the transcript shows '%s'", l->text);
+            play_complain(y, "the transcript shows '%s'", l->text);
         }
     }
     if (!told && err_is_set(e))
-        complain(y, "an error that nobody expects: %s / %s", e->text, e->server ? e->server : "");
+        play_complain(y, "an error that nobody expects: %s / %s", e->text, e->server ? e->server : "");
 }
 
 static void listen(void *ctx, const struct event *ev)
@@ -608,6 +472,15 @@ static void listen(void *ctx, const struct event *ev)
         buf_add(b, f->s, f->len);
         buf_addc(b, '\n');
     }
+    f = event_field(ev, "unexpected");
+    if (f != NULL && f->i)
+        buf_printf(b, "unexpected: %.*s\n", (int)ev->fields[0].len, ev->fields[0].s);
+    f = event_field(ev, "decoded");
+    if (f != NULL && f->s != NULL) {
+        buf_adds(b, "decoded: ");
+        visible_encode(b, f->s, f->len);
+        buf_addc(b, '\n');
+    }
 }
 
 static bool play(const char *name, const struct buf *text, bool bytewise)
@@ -619,10 +492,13 @@ static bool play(const char *name, const struct buf *text, bool bytewise)
     hub_init(&y->hub);
     hub_listen(&y->hub, EV_ALL, listen, y);
     if (!dialogue_parse(&y->d, name, text->data, text->len, false, &e))
-        complain(y, "%s", e.text);
-    head(y);
+        play_complain(y, "%s", e.text);
+    play_head(y);
     y->p.hub = &y->hub;
     y->p.connection = 1;
+    y->p.probe.xclient = &y->xclient;
+    y->p.probe.mail_params = &y->mail_params;
+    y->p.probe.rcpt_params = &y->rcpt_params;
     y->s = session_new(&y->p);
     play_steps(y);
     if (!y->failed)
@@ -641,6 +517,9 @@ static bool play(const char *name, const struct buf *text, bool bytewise)
     err_clear(&e);
     free(y->domain);
     free(y->etrn);
+    strlist_free(&y->xclient);
+    strlist_free(&y->mail_params);
+    strlist_free(&y->rcpt_params);
     free(y);
     return ok;
 }
