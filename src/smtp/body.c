@@ -65,10 +65,11 @@ int body_slices(const struct session *s, struct iovec *iov, int max, bool *all)
 size_t body_wrote(struct session *s, size_t n)
 {
     struct body *b = &s->body;
-    const char *end = b->p + b->n;
     size_t rest = n;
 
-    while (b->n > 0 && rest > 0) {
+    if (b->n == 0)
+        return 0;
+    for (const char *end = b->p + b->n; b->n > 0 && rest > 0;) {
         rest -= slice(b, &b->dot, &b->p, b->n < rest ? b->n : rest);
         b->n = (size_t)(end - b->p);
     }
@@ -150,6 +151,8 @@ void session_body_end(struct session *s)
         return;
     }
     b->ended = true;
+    if (b->line.len > 0)
+        emit(s->p.hub, s->p.connection, EV_CONTENT, F_STRN("line", b->line.data, b->line.len));
     if (b->given > 0)
         emit(s->p.hub, s->p.connection, EV_BODY, F_INT("octets", b->given));
     if (b->chunked) {
