@@ -17,7 +17,7 @@
  *   @unknown-size  @size-about N  @eight-bit  @utf8-headers  @not-last  @notify WORDS  @ret full|hdrs  @envid ID
  *   @needs idn           skipped in a build without libidn2
  *   @expect [job=N] fault=WORD stage=WORD exit=N fate=WORD rcpt=WORD,… (the recipients of all jobs, in order)
- *           code=N,… (their replies)  tls=yes|no  data=N (the reply to the message)
+ *           code=N,… (their replies)  tls=yes|no  data=N (the reply to the message)  dropped=yes|no  xclient=yes|no
  *   @expect-text TEXT  @expect-hint TEXT  @expect-server TEXT  @expect-warning TEXT: the error or the events hold it
  *   @expect-shown TEXT  @expect-hidden TEXT: the events, as "kind: first field", hold it or do not; "unexpected: LINE"
  *                        stands for such a line of the server, "decoded: …" for that field of a line of ours
@@ -358,6 +358,8 @@ GOT(stage, buf_adds(got, stage_word(e->stage)))
 GOT(exit, buf_printf(got, "%d", err_is_set(e) ? fault_exit(e->fault) : 0))
 GOT(fate, buf_adds(got, fate_word(e->fate)))
 GOT(tls, buf_adds(got, yes(session_is_tls(y->s))))
+GOT(dropped, buf_adds(got, yes(session_dropped(y->s))))
+GOT(xclient, buf_adds(got, yes(session_had_xclient(y->s))))
 GOT(data, buf_printf(got, "%d", session_data_reply(y->s)->code))
 
 static void got_rcpt(const struct play *y, const struct err *e, struct buf *got)
@@ -381,7 +383,7 @@ static const struct {
     void (*get)(const struct play *y, const struct err *e, struct buf *got);
 } expectations[] = {
     { "fault", got_fault }, { "stage", got_stage }, { "exit", got_exit }, { "fate", got_fate }, { "tls", got_tls },
-    { "data", got_data }, { "rcpt", got_rcpt }, { "code", got_code },
+    { "dropped", got_dropped }, { "xclient", got_xclient }, { "data", got_data }, { "rcpt", got_rcpt }, { "code", got_code },
 };
 
 /* "fault=word stage=word …" against the session's error and the envelopes. */

@@ -4,11 +4,6 @@
 
 #include "base/ascii.h"
 
-bool session_has(const struct session *s, enum cap cap)
-{
-    return (s->caps.have & cap) != 0;
-}
-
 void advance_push(struct session *s, enum command_kind kind, size_t arg)
 {
     if (s->end == s->cap) {
@@ -22,63 +17,14 @@ static enum command_kind hello_kind(const struct session *s)
 {
     if (s->p.lmtp)
         return CMD_LHLO;
-    return s->hello == HELLO_REFUSED ? CMD_HELO : CMD_EHLO;
-}
-
-static bool tls_due(const struct session *s)
-{
-    bool wished = s->p.tls == SESSION_TLS_MAY || s->p.tls == SESSION_TLS_REQUIRED;
-    return wished && !s->tls_up && !s->starttls_refused && session_has(s, CAP_STARTTLS);
-}
-
-static bool auth_due(const struct session *s)
-{
-    return s->p.auth && !s->authenticated;
-}
-
-static bool etrn_due(const struct session *s)
-{
-    return s->p.etrn && s->etrn_reply.code == 0;
-}
-
-/* Is something asked for that this server does not have? Then the error is set. */
-static bool feature_missing(struct session *s)
-{
-    const char *masked = rows_masked(&s->caps);
-
-    if (s->p.tls == SESSION_TLS_REQUIRED && !s->tls_up) {
-        err_set(&s->err, FAULT_UNAVAILABLE, "the server does not offer STARTTLS, and TLS is required");
-        err_stage(&s->err, STAGE_STARTTLS);
-        if (masked)
-            err_hint(&s->err, "its reply to EHLO holds '%s': a firewall on the way masks STARTTLS; "
-                              "have it switched off there, or try TLS from the start (port 465)", masked);
-        else
-            err_hint(&s->err, "the server may want TLS from the start (port 465) or offer STARTTLS on port 587");
-        return true;
-    }
-    if (auth_due(s) && !session_has(s, CAP_AUTH)) {
-        err_set(&s->err, FAULT_UNAVAILABLE, "the server does not offer AUTH, and a login is required");
-        err_stage(&s->err, STAGE_AUTH);
-        if (s->tls_up)
-            err_hint(&s->err, "this port may not be for submission: try 587 or 465, or set 'auth' to off");
-        else
-            err_hint(&s->err, "the server may offer AUTH only under TLS: set 'tls on'; or leave out 'user' if it wants no login");
-        return true;
-    }
-    if (etrn_due(s) && !session_has(s, CAP_ETRN)) {
-        err_set(&s->err, FAULT_UNAVAILABLE, "the server does not offer ETRN, so it cannot be asked to start a queue");
-        err_stage(&s->err, STAGE_ETRN);
-        err_hint(&s->err, s->tls_up ? "ask its administrator which server holds the mail for '%s'"
-                                    : "the server may offer ETRN for '%s' only under TLS", s->p.etrn);
-        return true;
-    }
-    return false;
+    return s->hello == HELLO_REFUSED || s->p.probe.helo ? CMD_HELO : CMD_EHLO;
 }
 
 /* With PIPELINING, QUIT leaves together with the end of the message. */
 static bool quit_due(const struct session *s)
 {
-    return s->t.data == DATA_SENDING && s->body.ended && s->t.job.last && session_has(s, CAP_PIPELINING);
+    return s->t.data == DATA_SENDING && s->body.ended && s->t.job.last && session_has(s, CAP_PIPELINING)
+        && !stops_at(s, STOP_DOT);
 }
 
 static void ask(struct session *s, enum ask what)
@@ -93,6 +39,12 @@ static void quit(struct session *s)
     s->left = true;
 }
 
+static void drop(struct session *s)
+{
+    s->dropped = true;
+    session_hang_up(s);
+}
+
 /* The order of the dialogue. One step; false: there is nothing to do before the driver or the peer did something. */
 static bool advance(struct session *s)
 {
@@ -101,19 +53,25 @@ static bool advance(struct session *s)
 
     if (s->gone || s->left || s->ask != ASK_NOTHING || s->todo < s->end)
         return false;
-    if (!idle && (s->leaving || !t->begun))
-        return false;
 
-    if (s->leaving)
+    if (stops_drop_due(s))
+        drop(s);
+    else if (!idle && (s->leaving || !t->begun))
+        return false;
+    else if (s->leaving)
         quit(s);
+    else if (stops_reached(s, s->p.probe.quit_after))
+        session_leave(s);
     else if (!s->greeted)
         advance_push(s, CMD_GREETING, 0);
     else if (s->hello != HELLO_DONE)
         advance_push(s, hello_kind(s), 0);
+    else if (!t->begun && features_missing(s))
+        return true;
     else if (tls_due(s))
         advance_push(s, CMD_STARTTLS, 0);
-    else if (!t->begun && feature_missing(s))
-        session_leave(s);
+    else if (xclient_due(s))
+        advance_push(s, CMD_XCLIENT, 0);
     else if (auth_due(s))
         ask(s, ASK_AUTH);
     else if (etrn_due(s))
@@ -144,6 +102,17 @@ static bool releasable(const struct session *s)
     return session_has(s, CAP_PIPELINING) && !before->last && (!before->body || s->body.ended);
 }
 
+static void show_line(struct session *s, const struct buf *line, bool secret)
+{
+    struct buf decoded = BUF_SECRET_INIT;
+    size_t cut = SIZE_MAX;
+    bool known = secret && s->p.probe.decode_auth && login_decode(s, line, &decoded, &cut);
+
+    emit(s->p.hub, s->p.connection, EV_CLIENT, F_CUT("line", line->data, line->len, secret ? s->login.cut : SIZE_MAX),
+         F_CUT("decoded", known ? decoded.data : NULL, decoded.len, cut));
+    buf_free(&decoded);
+}
+
 /* Writes the command's line to the wire. What would break the line framing must have been refused long before;
  * here is the last place to stop it. */
 static void write_line(struct session *s, const struct command *c)
@@ -157,7 +126,7 @@ static void write_line(struct session *s, const struct command *c)
         err_stage(&s->err, rows[c->kind].stage);
         session_hang_up(s);
     } else {
-        emit(s->p.hub, s->p.connection, EV_CLIENT, F_CUT("line", line.data, line.len, secret ? s->login.cut : SIZE_MAX));
+        show_line(s, &line, secret);
         buf_adds(&line, "\r\n");
         session_text(s, line.data, line.len);
     }

@@ -2,6 +2,8 @@
 #include "smtp/session_private.h"
 
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/codec.h"
 
@@ -102,9 +104,17 @@ void session_auth_give_up(struct session *s, struct err *e)
         err_clear(e);
         return;
     }
+    s->ask = ASK_NOTHING;
+    if (s->p.probe.auth_need == NEED_MAY) {
+        char *text = xasprintf("%s; nobody logs in", e->text);
+        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", text));
+        s->without |= CAP_AUTH;
+        free(text);
+        err_clear(e);
+        return;
+    }
     err_move(&s->err, e);
     err_stage(&s->err, STAGE_AUTH);
-    s->ask = ASK_NOTHING;
     session_leave(s);
 }
 
@@ -113,6 +123,20 @@ void login_write(struct session *s, const struct command *c, struct buf *line)
     (void)c;
     buf_addbuf(line, &s->login.line);
     buf_reset(&s->login.line);
+}
+
+bool login_decode(const struct session *s, const struct buf *line, struct buf *out, size_t *cut)
+{
+    size_t n = s->login.cut;
+
+    if (n >= line->len)
+        return false;
+    buf_add(out, line->data, n);
+    if (!base64_decode(out, line->data + n, line->len - n))
+        return false;
+    const char *nul = memrchr(out->data, '\0', out->len);
+    *cut = nul ? (size_t)(nul - out->data) + 1 : SIZE_MAX;
+    return true;
 }
 
 static void challenged(struct session *s, const struct reply *r)
@@ -154,7 +178,9 @@ bool login_reply(struct session *s, const struct command *c, const struct reply 
     } else if (reply_more(r)) {
         challenged(s, r);
     } else if (err_is_set(&s->err)) {
-        session_leave(s);
+        struct err e = ERR_INIT;
+        err_move(&e, &s->err);
+        session_auth_give_up(s, &e);
     } else {
         reply_free(&l->refusal);
         reply_copy(&l->refusal, r);

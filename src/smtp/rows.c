@@ -34,6 +34,11 @@ static void write_bdat(struct session *s, const struct command *c, struct buf *l
         buf_printf(line, "BDAT %lld LAST", s->body.chunked ? 0LL : (long long)s->t.job.size);
 }
 
+static void write_xclient(struct session *s, const struct command *c, struct buf *line)
+{
+    buf_printf(line, "%s %s", rows[c->kind].word, s->p.probe.xclient->v[s->xclients]);
+}
+
 static void write_etrn(struct session *s, const struct command *c, struct buf *line)
 {
     buf_printf(line, "%s %s", rows[c->kind].word, s->p.etrn);
@@ -82,9 +87,10 @@ static bool helo_may_help(const struct command *c, const struct reply *r)
 
 static bool helo_is_enough(struct session *s, const struct reply *r)
 {
-    bool tls = s->p.tls == SESSION_TLS_REQUIRED && !s->tls_up;
+    bool tls = s->p.tls == SESSION_TLS_REQUIRED && !s->tls_up && !session_has(s, CAP_STARTTLS);
+    bool auth = auth_due(s) && s->p.probe.auth_need == NEED_REQUIRED && !session_has(s, CAP_AUTH);
 
-    if (!tls && (!s->p.auth || s->authenticated))
+    if (!tls && !auth)
         return true;
     session_refused(s, r, FAULT_UNAVAILABLE, "the server does not know EHLO, so it offers no %s, which is required",
                     tls ? "STARTTLS" : "AUTH");
@@ -96,13 +102,12 @@ static bool hello_reply(struct session *s, const struct command *c, const struct
     s->open = false;
     if (reply_ok(r)) {
         s->hello = HELLO_DONE;
+        s->hellos++;
         if (c->kind == CMD_HELO)
             caps_free(&s->caps);
         else
             caps_parse(&s->caps, r);
         tell_capabilities(s);
-        if (s->p.tls == SESSION_TLS_MAY && !s->tls_up && !session_has(s, CAP_STARTTLS))
-            emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server does not offer STARTTLS; all goes out in clear"));
     } else if (reply_more(r)) {
         session_protocol_error(s, r, "the server's answer to EHLO makes no sense");
     } else if (helo_may_help(c, r) && helo_is_enough(s, r)) {
@@ -123,7 +128,7 @@ static bool starttls_reply(struct session *s, const struct command *c, const str
     } else if (reply_more(r)) {
         session_protocol_error(s, r, "the server's answer to STARTTLS makes no sense");
     } else if (s->p.tls == SESSION_TLS_MAY) {
-        s->starttls_refused = true;
+        s->without |= CAP_STARTTLS;
         emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server refused STARTTLS; all goes out in clear"));
     } else {
         session_refused(s, r, FAULT_UNAVAILABLE, "the server refused STARTTLS, and TLS is required");
@@ -131,6 +136,27 @@ static bool starttls_reply(struct session *s, const struct command *c, const str
                                              : "nothing was sent; try TLS from the start (port 465), or port 587");
         session_leave(s);
     }
+    return true;
+}
+
+/* Accepted, the server takes us for a client that has just come. */
+static bool xclient_reply(struct session *s, const struct command *c, const struct reply *r)
+{
+    (void)c;
+    if (reply_ok(r)) {
+        s->had_xclient = true;
+        s->xclients++;
+    } else if (reply_more(r)) {
+        session_protocol_error(s, r, "the server's answer to XCLIENT makes no sense");
+    } else if (s->p.probe.xclient_need == NEED_MAY) {
+        s->without |= CAP_XCLIENT;
+        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server refused XCLIENT; it takes us for who we are"));
+    } else {
+        session_refused(s, r, FAULT_UNAVAILABLE, "the server refused XCLIENT '%s'", s->p.probe.xclient->v[s->xclients]);
+        session_leave(s);
+    }
+    if (s->had_xclient && !xclient_due(s))
+        session_begin_anew(s);
     return true;
 }
 
@@ -157,11 +183,15 @@ static bool rset_reply(struct session *s, const struct command *c, const struct 
     return true;
 }
 
+/* Only who wants to hear it gets here. */
 static bool quit_reply(struct session *s, const struct command *c, const struct reply *r)
 {
-    (void)s;
     (void)c;
-    (void)r;
+    if (reply_more(r))
+        session_protocol_error(s, r, "the server's answer to QUIT makes no sense");
+    else if (!reply_ok(r))
+        session_refused(s, r, FAULT_UNAVAILABLE, "the server does not take leave");
+    session_hang_up(s);
     return true;
 }
 
@@ -171,21 +201,22 @@ enum { MINUTE = 60 };
 /* Timeouts: RFC 5321 4.5.3.2 asks for 5 minutes and more where a person waits here; 10 minutes for the end of
  * the message are kept, because giving up too early there sends it twice. */
 const struct row rows[] = {
-    [CMD_GREETING] = { "the greeting", STAGE_GREETING, SECONDS(60), .last = true, .reply = greeting_reply },
-    [CMD_EHLO] = { "EHLO", STAGE_EHLO, SECONDS(60), .last = true, .write = write_hello, .reply = hello_reply },
-    [CMD_HELO] = { "HELO", STAGE_EHLO, SECONDS(60), .last = true, .write = write_hello, .reply = hello_reply },
-    [CMD_LHLO] = { "LHLO", STAGE_EHLO, SECONDS(60), .last = true, .write = write_hello, .reply = hello_reply },
-    [CMD_STARTTLS] = { "STARTTLS", STAGE_STARTTLS, SECONDS(60), .last = true, .write = write_word, .reply = starttls_reply },
-    [CMD_AUTH] = { "AUTH", STAGE_AUTH, SECONDS(60), .last = true, .write = login_write, .reply = login_reply },
-    [CMD_RESPONSE] = { "the response", STAGE_AUTH, SECONDS(60), .last = true, .write = login_write, .reply = login_reply },
-    [CMD_ETRN] = { "ETRN", STAGE_ETRN, SECONDS(60), .last = true, .write = write_etrn, .reply = etrn_reply },
-    [CMD_RSET] = { "RSET", STAGE_RSET, SECONDS(60), .write = write_word, .reply = rset_reply },
-    [CMD_MAIL] = { "MAIL", STAGE_MAIL, SECONDS(60), .write = transaction_write_mail, .reply = transaction_mail_reply },
-    [CMD_RCPT] = { "RCPT", STAGE_RCPT, SECONDS(60), .write = transaction_write_rcpt, .reply = transaction_rcpt_reply },
-    [CMD_DATA] = { "DATA", STAGE_DATA, SECONDS(60), .last = true, .write = write_word, .reply = transaction_data_reply },
-    [CMD_MESSAGE] = { "the message", STAGE_DOT, SECONDS(10 * MINUTE), .body = true, .reply = transaction_message_reply },
-    [CMD_BDAT] = { "BDAT", STAGE_BODY, SECONDS(3 * MINUTE), .write = write_bdat, .reply = transaction_chunk_reply },
-    [CMD_BDAT_LAST] = { "the message", STAGE_DOT, SECONDS(10 * MINUTE), .body = true, .write = write_bdat,
+    [CMD_GREETING] = { "the greeting", STAGE_GREETING, SECONDS(60), "2", .last = true, .reply = greeting_reply },
+    [CMD_EHLO] = { "EHLO", STAGE_EHLO, SECONDS(60), "2", .last = true, .write = write_hello, .reply = hello_reply },
+    [CMD_HELO] = { "HELO", STAGE_EHLO, SECONDS(60), "2", .last = true, .write = write_hello, .reply = hello_reply },
+    [CMD_LHLO] = { "LHLO", STAGE_EHLO, SECONDS(60), "2", .last = true, .write = write_hello, .reply = hello_reply },
+    [CMD_STARTTLS] = { "STARTTLS", STAGE_STARTTLS, SECONDS(60), "2", .last = true, .write = write_word, .reply = starttls_reply },
+    [CMD_XCLIENT] = { "XCLIENT", STAGE_XCLIENT, SECONDS(60), "2", .last = true, .write = write_xclient, .reply = xclient_reply },
+    [CMD_AUTH] = { "AUTH", STAGE_AUTH, SECONDS(60), "23", .last = true, .write = login_write, .reply = login_reply },
+    [CMD_RESPONSE] = { "the response", STAGE_AUTH, SECONDS(60), "23", .last = true, .write = login_write, .reply = login_reply },
+    [CMD_ETRN] = { "ETRN", STAGE_ETRN, SECONDS(60), "2", .last = true, .write = write_etrn, .reply = etrn_reply },
+    [CMD_RSET] = { "RSET", STAGE_RSET, SECONDS(60), "2", .write = write_word, .reply = rset_reply },
+    [CMD_MAIL] = { "MAIL", STAGE_MAIL, SECONDS(60), "2", .write = transaction_write_mail, .reply = transaction_mail_reply },
+    [CMD_RCPT] = { "RCPT", STAGE_RCPT, SECONDS(60), "2", .write = transaction_write_rcpt, .reply = transaction_rcpt_reply },
+    [CMD_DATA] = { "DATA", STAGE_DATA, SECONDS(60), "3", .last = true, .write = write_word, .reply = transaction_data_reply },
+    [CMD_MESSAGE] = { "the message", STAGE_DOT, SECONDS(10 * MINUTE), "2", .body = true, .reply = transaction_message_reply },
+    [CMD_BDAT] = { "BDAT", STAGE_BODY, SECONDS(3 * MINUTE), "2", .write = write_bdat, .reply = transaction_chunk_reply },
+    [CMD_BDAT_LAST] = { "the message", STAGE_DOT, SECONDS(10 * MINUTE), "2", .body = true, .write = write_bdat,
                         .reply = transaction_message_reply },
-    [CMD_QUIT] = { "QUIT", STAGE_QUIT, SECONDS(5), .last = true, .write = write_word, .reply = quit_reply },
+    [CMD_QUIT] = { "QUIT", STAGE_QUIT, SECONDS(5), "2", .last = true, .write = write_word, .reply = quit_reply },
 };

@@ -48,7 +48,7 @@ const struct command *session_head(const struct session *s)
 bool session_parting(const struct session *s)
 {
     const struct command *head = session_head(s);
-    return head && head->kind == CMD_QUIT;
+    return head && head->kind == CMD_QUIT && !s->p.probe.hear_quit;
 }
 
 static bool output_waits(const struct session *s)
@@ -267,10 +267,22 @@ static void not_a_reply(struct session *s)
     session_hang_up(s);
 }
 
+/* Does this line of a reply let the dialogue go on? Only 353 is more than its row says: to a message sent with PRDR. */
+static bool is_good(const struct session *s, const char *line, size_t n)
+{
+    const struct command *head = session_head(s);
+
+    if (!head || s->text_written < head->mark || n < 3 || memcmp(line, "421", 3) == 0)
+        return false;
+    if (s->p.probe.prdr && rows[head->kind].stage == STAGE_DOT && memcmp(line, "353", 3) == 0)
+        return true;
+    return memchr(rows[head->kind].good, line[0], strlen(rows[head->kind].good)) != NULL;
+}
+
 static void show_server_line(void *ctx, const char *line, size_t n)
 {
     const struct session *s = ctx;
-    emit(s->p.hub, s->p.connection, EV_SERVER, F_STRN("line", line, n));
+    emit(s->p.hub, s->p.connection, EV_SERVER, F_STRN("line", line, n), F_BOOL("unexpected", !is_good(s, line, n)));
 }
 
 /* 421 may come at any time and ends the session (RFC 5321 3.8). Between two jobs it is none's error. */
@@ -396,9 +408,14 @@ void session_tls_up(struct session *s)
         return;
     s->ask = ASK_NOTHING;
     s->tls_up = true;
+    session_begin_anew(s);
+    s->step_id++;
+}
+
+void session_begin_anew(struct session *s)
+{
     s->hello = HELLO_NOT_YET;
     caps_free(&s->caps);
-    s->step_id++;
 }
 
 const struct caps *session_caps(const struct session *s)
@@ -414,6 +431,16 @@ const char *session_greeting(const struct session *s)
 bool session_is_tls(const struct session *s)
 {
     return s->tls_up;
+}
+
+bool session_dropped(const struct session *s)
+{
+    return s->dropped;
+}
+
+bool session_had_xclient(const struct session *s)
+{
+    return s->had_xclient;
 }
 
 const struct reply *session_data_reply(const struct session *s)

@@ -56,7 +56,7 @@ enum session_stop {
     STOP_AUTH,
     STOP_MAIL,
     STOP_RCPT,          /* all of them */
-    STOP_DATA,
+    STOP_DATA,          /* DATA is used then, not BDAT. Behind 354 a QUIT would be text: quit_after drops here */
     STOP_DOT,
 };
 

@@ -1,6 +1,6 @@
 /* session_private: the session's facts, queue and wire, shared by the files that make up the session: session.c
- * (octets and wants), advance.c (the order), rows.c (the commands), login.c (AUTH), transaction.c (one job),
- * body.c (the message's octets). Nobody else includes it. */
+ * (octets and wants), advance.c (the order), stops.c (where a test cuts it short), features.c (what is offered),
+ * rows.c (the commands), login.c (AUTH), transaction.c (one job), body.c (the message's octets). Nobody else includes it. */
 #ifndef SMTP_SESSION_PRIVATE_H
 #define SMTP_SESSION_PRIVATE_H
 
@@ -14,6 +14,7 @@ enum command_kind {
     CMD_HELO,
     CMD_LHLO,
     CMD_STARTTLS,
+    CMD_XCLIENT,
     CMD_AUTH,
     CMD_RESPONSE,
     CMD_ETRN,
@@ -38,6 +39,7 @@ struct row {
     const char *word;
     enum stage stage;
     usec timeout;
+    const char *good; /* first digits of the replies that let the dialogue go on */
     bool last; /* nothing may follow before its reply came (RFC 2920 3.1) */
     bool body; /* the message's octets belong to it: nothing may follow before their end */
     /* Writes the line without CRLF. NULL: there is none. */
@@ -51,7 +53,12 @@ extern const struct row rows[];
 enum hello { HELLO_NOT_YET, HELLO_REFUSED /* EHLO was: HELO is next */, HELLO_DONE };
 enum ask { ASK_NOTHING, ASK_TLS, ASK_AUTH, ASK_JOB };
 enum data { DATA_NOT_YET, DATA_ASKED, DATA_GO /* 354 */, DATA_SENDING, DATA_OVER };
-enum rcpt_state { RCPT_STATE_ASKED, RCPT_STATE_OK, RCPT_STATE_OVER /* it has its fate */ };
+enum rcpt_state {
+    RCPT_STATE_ASKED,
+    RCPT_STATE_OK,
+    RCPT_STATE_KEPT, /* PRDR: it gets the message if anybody does */
+    RCPT_STATE_OVER, /* it has its fate */
+};
 
 struct login {
     enum session_auth_state state;
@@ -69,6 +76,8 @@ struct transaction {
     bool active;             /* a job is being served */
     bool begun;              /* its envelope is queued */
     bool failed;             /* nobody can get it any more */
+    bool mailed;             /* MAIL was accepted */
+    bool prdr;               /* 353: a reply for each recipient comes, then one for the message */
     bool utf8;               /* MAIL asks for SMTPUTF8 */
     enum data data;
     size_t unanswered;       /* RCPT commands without a reply */
@@ -97,9 +106,12 @@ struct session {
     /* Facts. */
     bool greeted;
     bool tls_up;
-    bool starttls_refused;
     bool authenticated;
+    bool had_xclient;         /* one at least was accepted */
+    size_t xclients;          /* accepted */
+    uint32_t without;         /* CAP_ bits: asked for, and passed over because not offered or refused */
     enum hello hello;
+    unsigned hellos;          /* accepted, of any kind */
     struct caps caps;
     char *greeting;           /* own or NULL */
     struct reply data_reply, etrn_reply;
@@ -108,6 +120,7 @@ struct session {
     bool leaving;             /* nothing follows but QUIT */
     bool left;                /* QUIT is queued */
     bool gone;                /* close at once */
+    bool dropped;             /* … because a stop of the probe said so */
     struct err err;
     enum ask ask;             /* what the driver has to answer before the dialogue can go on */
     struct transaction t;
@@ -133,11 +146,26 @@ struct session {
 void advance_run(struct session *s); /* as far as it goes without the driver and the peer */
 void advance_release(struct session *s); /* writes what may be written of the commands that wait */
 void advance_push(struct session *s, enum command_kind kind, size_t arg);
-bool session_has(const struct session *s, enum cap cap);
+
+/* stops.c */
+bool stops_at(const struct session *s, enum session_stop stop); /* in one way or another */
+bool stops_reached(const struct session *s, enum session_stop stop);
+bool stops_drop_due(const struct session *s);
+
+/* features.c */
+bool session_has(const struct session *s, enum cap cap); /* … and may it be made use of? */
+bool tls_due(const struct session *s);
+bool xclient_due(const struct session *s);
+bool auth_due(const struct session *s);
+bool etrn_due(const struct session *s);
+/* Is something asked for that this server does not have? Then the session leaves with an error, or goes on without. */
+bool features_missing(struct session *s);
 
 /* session.c */
 const struct command *session_head(const struct session *s); /* of sent; NULL: no reply is due */
-bool session_parting(const struct session *s);  /* only the reply to QUIT is missing: nothing matters any more */
+/* Only the reply to QUIT is missing, and nobody waits for it: nothing matters any more. */
+bool session_parting(const struct session *s);
+void session_begin_anew(struct session *s);     /* EHLO is next; what an earlier one said is forgotten */
 void session_text(struct session *s, const char *p, size_t n); /* appends to the wire, behind what is there */
 void session_leave(struct session *s);    /* what waits is dropped; QUIT follows the replies still due */
 void session_hang_up(struct session *s);  /* closes at once; recipients without a fate get theirs */
@@ -152,11 +180,15 @@ const char *rows_masked(const struct caps *c); /* a keyword that something on th
 
 /* login.c */
 void login_write(struct session *s, const struct command *c, struct buf *line);
+/* The line with its base64 undone. false: there is none in it. What stands from cut on is secret (the password of
+ * PLAIN); other secrets are the hub's to find. */
+bool login_decode(const struct session *s, const struct buf *line, struct buf *out, size_t *cut);
 bool login_reply(struct session *s, const struct command *c, const struct reply *r);
 void login_free(struct login *l);
 
 /* transaction.c */
 void transaction_begin(struct session *s);
+bool transaction_serves(const struct session *s); /* do the recipients answered so far let the message go out? */
 bool transaction_data_due(const struct session *s);
 void transaction_data(struct session *s);
 void transaction_end(struct session *s);

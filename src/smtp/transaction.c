@@ -124,7 +124,7 @@ static bool fits(struct session *s)
     long long size = announced_size(&s->t.job), max = s->caps.size_max;
     struct err e = ERR_INIT;
 
-    if (!session_has(s, CAP_SIZE) || max <= 0 || size <= max)
+    if (s->p.probe.as_is || !session_has(s, CAP_SIZE) || max <= 0 || size <= max)
         return true;
     err_set(&e, FAULT_MESSAGE, "the message is larger than the server takes");
     err_hint(&e, "it has %lld octets, the server takes %lld: send less at once, or a link", size, max);
@@ -140,6 +140,11 @@ static bool needs_utf8(const struct session *s)
         if (!address_is_ascii(rcpt_at(s, i)->address))
             return true;
     return false;
+}
+
+static bool as_they_stand(const struct session *s)
+{
+    return s->t.utf8 || s->p.probe.as_is;
 }
 
 /* Without SMTPUTF8 each address must have an ASCII form. A sender without one fails the job, a recipient only itself. */
@@ -181,18 +186,29 @@ void transaction_begin(struct session *s)
     t->begun = true;
     if (needs_utf8(s))
         t->utf8 = session_has(s, CAP_SMTPUTF8);
-    if (!fits(s) || (!t->utf8 && !addresses_fit(s)) || (s->p.all_or_nothing && t->refused > 0))
+    if (!fits(s) || (!as_they_stand(s) && !addresses_fit(s)) || (s->p.all_or_nothing && t->refused > 0))
         return;
     warn_without_dsn(s);
     for (size_t i = 0; i < t->job.n; i++) {
         if (t->state[i] == RCPT_STATE_OVER)
             continue;
-        if (t->unanswered++ == 0) {
+        if (t->unanswered == 0) {
             if (s->open)
                 advance_push(s, CMD_RSET, 0);
             advance_push(s, CMD_MAIL, 0);
+            if (stops_at(s, STOP_MAIL))
+                return;
         }
+        t->unanswered++;
         advance_push(s, CMD_RCPT, i);
+    }
+}
+
+static void add_parameters(struct buf *line, const struct strlist *parameters)
+{
+    for (size_t i = 0; parameters && i < parameters->n; i++) {
+        buf_addc(line, ' ');
+        buf_adds(line, parameters->v[i]);
     }
 }
 
@@ -200,22 +216,18 @@ static void add_address(const struct session *s, struct buf *line, const char *a
 {
     struct err e = ERR_INIT;
 
-    if (s->t.utf8)
+    if (as_they_stand(s))
         buf_adds(line, address);
     else
         address_to_ascii(address, line, &e); /* cannot fail: addresses_fit() has tried */
     err_clear(&e);
 }
 
-void transaction_write_mail(struct session *s, const struct command *c, struct buf *line)
+static void add_mail_parameters(const struct session *s, struct buf *line)
 {
     const struct session_job *job = &s->t.job;
     const struct envelope *env = job->env;
 
-    (void)c;
-    buf_adds(line, "MAIL FROM:<");
-    add_address(s, line, sender(s));
-    buf_addc(line, '>');
     if (session_has(s, CAP_SIZE) && announced_size(job) >= 0)
         buf_printf(line, " SIZE=%lld", announced_size(job));
     if (session_has(s, CAP_8BITMIME) && (job->eight_bit || job->utf8_headers))
@@ -230,6 +242,18 @@ void transaction_write_mail(struct session *s, const struct command *c, struct b
         buf_adds(line, " ENVID=");
         xtext_encode(line, env->dsn_envid, strlen(env->dsn_envid));
     }
+}
+
+void transaction_write_mail(struct session *s, const struct command *c, struct buf *line)
+{
+    (void)c;
+    buf_adds(line, "MAIL FROM:<");
+    add_address(s, line, sender(s));
+    buf_addc(line, '>');
+    if (s->p.probe.prdr)
+        buf_adds(line, " PRDR");
+    add_mail_parameters(s, line);
+    add_parameters(line, s->p.probe.mail_params);
 }
 
 static void add_notify(struct buf *line, unsigned notify)
@@ -249,14 +273,10 @@ static void add_notify(struct buf *line, unsigned notify)
     }
 }
 
-void transaction_write_rcpt(struct session *s, const struct command *c, struct buf *line)
+static void add_rcpt_parameters(const struct session *s, const struct rcpt *rcpt, struct buf *line)
 {
-    const struct rcpt *rcpt = rcpt_at(s, c->arg);
     const char *type_end;
 
-    buf_adds(line, "RCPT TO:<");
-    add_address(s, line, rcpt->address);
-    buf_addc(line, '>');
     if (!session_has(s, CAP_DSN))
         return;
     add_notify(line, s->t.job.env->dsn_notify);
@@ -265,6 +285,17 @@ void transaction_write_rcpt(struct session *s, const struct command *c, struct b
     buf_adds(line, " ORCPT=");
     buf_add(line, rcpt->orcpt, (size_t)(type_end - rcpt->orcpt) + 1);
     xtext_encode(line, type_end + 1, strlen(type_end + 1));
+}
+
+void transaction_write_rcpt(struct session *s, const struct command *c, struct buf *line)
+{
+    const struct rcpt *rcpt = rcpt_at(s, c->arg);
+
+    buf_adds(line, "RCPT TO:<");
+    add_address(s, line, rcpt->address);
+    buf_addc(line, '>');
+    add_rcpt_parameters(s, rcpt, line);
+    add_parameters(line, s->p.probe.rcpt_params);
 }
 
 static bool is_about_size(const struct reply *r)
@@ -278,7 +309,7 @@ bool transaction_mail_reply(struct session *s, const struct command *c, const st
 {
     (void)c;
     if (reply_ok(r)) {
-        s->open = true;
+        s->open = s->t.mailed = true;
         return true;
     }
     if (reply_more(r)) {
@@ -323,9 +354,16 @@ bool transaction_rcpt_reply(struct session *s, const struct command *c, const st
 
 static enum command_kind data_kind(const struct session *s)
 {
-    if (!session_has(s, CAP_CHUNKING) || !session_has(s, CAP_PIPELINING))
+    bool no_chunk = stops_at(s, STOP_DATA) || (s->p.probe.raw_body && s->t.job.size < 0);
+
+    if (!session_has(s, CAP_CHUNKING) || !session_has(s, CAP_PIPELINING) || no_chunk)
         return CMD_DATA;
     return s->t.job.size >= 0 ? CMD_BDAT_LAST : CMD_BDAT;
+}
+
+bool transaction_serves(const struct session *s)
+{
+    return s->t.accepted > 0 && !(s->p.all_or_nothing && s->t.refused > 0);
 }
 
 /* May the message's command be written: because the envelope is answered and somebody gets it, or because it joins
@@ -338,8 +376,8 @@ bool transaction_data_due(const struct session *s)
     if (t->data != DATA_NOT_YET || t->failed)
         return false;
     if (t->unanswered == 0)
-        return t->accepted > 0 && !(s->p.all_or_nothing && t->refused > 0);
-    return session_has(s, CAP_PIPELINING) && !s->p.all_or_nothing
+        return transaction_serves(s);
+    return session_has(s, CAP_PIPELINING) && !s->p.all_or_nothing && !stops_at(s, STOP_RCPT)
         && (kind == CMD_DATA || (kind == CMD_BDAT_LAST && t->job.size <= BDAT_JOINS_MAX));
 }
 
@@ -356,9 +394,10 @@ void transaction_data(struct session *s)
     }
     if (kind == CMD_DATA)
         return;
-    if (t->accepted == 0 && kind == CMD_MESSAGE)
-        t->job.size = 0; /* nobody is left: a lone dot ends it */
-    body_start(s, kind == CMD_MESSAGE, kind == CMD_BDAT);
+    bool nobody = t->accepted == 0 && kind == CMD_MESSAGE;
+    if (nobody)
+        t->job.size = 0; /* a lone dot ends it */
+    body_start(s, kind == CMD_MESSAGE && (nobody || !s->p.probe.raw_body), kind == CMD_BDAT);
 }
 
 bool transaction_data_reply(struct session *s, const struct command *c, const struct reply *r)
@@ -415,12 +454,63 @@ static void conclude(struct session *s)
                                                                 : "the server refused the message");
 }
 
+/* The first recipient from the i-th on whose own reply to the message is still to come; n: none. */
+static size_t next_waiting(const struct transaction *t, size_t i)
+{
+    while (i < t->job.n && t->state[i] != RCPT_STATE_OK)
+        i++;
+    return i;
+}
+
+/* LMTP has a reply for each recipient that was accepted. true: this was the last of them. */
+static bool settle_next(struct session *s, const struct reply *r)
+{
+    size_t i = next_waiting(&s->t, 0);
+
+    if (i < s->t.job.n)
+        set_fate(s, i, fate_of(r), r);
+    return next_waiting(&s->t, i) == s->t.job.n;
+}
+
+/* PRDR has one more, for the message: what it refuses nobody gets. true: this was it. */
+static bool settle_prdr(struct session *s, const struct reply *r)
+{
+    struct transaction *t = &s->t;
+    size_t i = next_waiting(t, 0);
+
+    if (i < t->job.n) {
+        set_fate(s, i, reply_ok(r) ? RCPT_PENDING : fate_of(r), r);
+        if (reply_ok(r))
+            t->state[i] = RCPT_STATE_KEPT;
+        return false;
+    }
+    for (i = 0; reply_ok(r) && i < t->job.n; i++) {
+        if (t->state[i] != RCPT_STATE_KEPT)
+            continue;
+        t->state[i] = RCPT_STATE_OVER;
+        rcpt_at(s, i)->fate = RCPT_ACCEPTED;
+    }
+    transaction_settle_all(s, r);
+    return true;
+}
+
+static void keep_best(struct session *s, const struct reply *r)
+{
+    if (s->data_reply.code != 0 && r->code / 100 >= s->data_reply.code / 100)
+        return;
+    reply_free(&s->data_reply);
+    reply_copy(&s->data_reply, r);
+}
+
 bool transaction_message_reply(struct session *s, const struct command *c, const struct reply *r)
 {
     struct transaction *t = &s->t;
-    size_t i = 0;
 
     (void)c;
+    if (r->code == 353 && s->p.probe.prdr && !t->prdr && body_handed_out(s)) {
+        t->prdr = true;
+        return false;
+    }
     if (reply_more(r)) {
         session_protocol_error(s, r, "the server's answer to the message makes no sense");
         return true;
@@ -432,21 +522,12 @@ bool transaction_message_reply(struct session *s, const struct command *c, const
             refused_early(s, r);
         return true;
     }
-    if (s->data_reply.code == 0 || r->code / 100 < s->data_reply.code / 100) {
-        reply_free(&s->data_reply);
-        reply_copy(&s->data_reply, r);
-    }
-    while (s->p.lmtp && i < t->job.n && t->state[i] != RCPT_STATE_OK)
-        i++;
-    if (s->p.lmtp && i < t->job.n) {
-        set_fate(s, i, fate_of(r), r);
-        while (i < t->job.n && t->state[i] != RCPT_STATE_OK)
-            i++;
-        if (i < t->job.n)
-            return false;
-    } else {
-        transaction_settle_all(s, r);
-    }
+    if (t->prdr && !settle_prdr(s, r))
+        return false;
+    keep_best(s, r);
+    if (s->p.lmtp && !settle_next(s, r))
+        return false;
+    transaction_settle_all(s, r);
     conclude(s);
     return true;
 }

@@ -66,6 +66,38 @@ static void serve_auth(struct session *s, struct feed *f)
     buf_free(&response);
 }
 
+static const char *const xclients[] = { "NAME=x ADDR=192.0.2.1", "PORT=25" }, *const params[] = { "RET=HDRS", "X" };
+
+static struct strlist some(const char *const words[2], unsigned n)
+{
+    struct strlist l = STRLIST_INIT;
+
+    for (unsigned i = 0; i < n % 3; i++)
+        strlist_add(&l, words[i]);
+    return l;
+}
+
+/* An octet of 128 or more begins the facts of a probe. */
+static struct session_probe probe(struct feed *f, struct strlist *xclient, struct strlist *parameters)
+{
+    if (f->n == 0 || *f->p < 128)
+        return (struct session_probe){ .quit_after = STOP_NOWHERE };
+    uint8_t flags = byte(f), more = byte(f), stops = byte(f), needs = byte(f);
+    struct session_probe p = {
+        .quit_after = (enum session_stop)(stops % (STOP_DOT + 1)),
+        .helo = flags & 1, .as_is = flags & 2, .hear_quit = flags & 4, .prdr = flags & 8, .raw_body = flags & 16,
+        .decode_auth = flags & 32, .xclient_before_tls = flags & 64, .xclient_unverified = more & 1,
+        .auth_need = (enum session_need)(needs % 3), .xclient_need = (enum session_need)(needs / 3 % 3),
+        .caps_ignored = (uint32_t)byte(f) | (uint32_t)(more >> 1 & 1) << 15 | (uint32_t)(more >> 2 & 1) << 16,
+        .caps_assumed = (uint32_t)byte(f) | (uint32_t)(more >> 3 & 1) << 15 | (uint32_t)(more >> 4 & 1) << 16,
+    };
+    p.drop_after = (enum session_stop)(byte(f) % (STOP_DOT + 1));
+    p.drop_after_send = (enum session_stop)(byte(f) % (STOP_DOT + 1));
+    *xclient = some(xclients, needs >> 4);
+    *parameters = some(params, more >> 5);
+    return p;
+}
+
 static bool has_positive_line(const uint8_t *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -82,8 +114,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static char text[40000];
     struct feed f = { data, size, has_positive_line(data, size) };
     uint8_t flags = byte(&f), more = byte(&f);
+    struct strlist xclient = STRLIST_INIT, parameters = STRLIST_INIT;
     struct session_params p = { .lmtp = flags & 1, .domain = "client.example", .tls = (enum session_tls)(flags >> 1 & 3),
-                                .auth = flags & 8, .all_or_nothing = flags & 16 };
+                                .auth = flags & 8, .all_or_nothing = flags & 16, .probe = probe(&f, &xclient, &parameters) };
     struct envelope env = ENVELOPE_INIT;
     size_t rcpts[] = { 0, 1, 2, 3 }, n = 1 + (more & 3), given = 0, jobs = 1 + (more >> 2 & 1), done = 0;
     size_t length = flags & 32 ? 40000 : 400, block = flags & 64 ? 30000 : 33;
@@ -94,6 +127,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     env.sender = xstrdup("a@example.org");
     for (size_t i = 0; i < n; i++)
         envelope_add(&env, recipients[i]);
+    p.probe.xclient = &xclient;
+    p.probe.mail_params = p.probe.rcpt_params = &parameters;
     struct session *s = session_new(&p);
 
     enum want want;
@@ -159,7 +194,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (env.rcpts[i].fate == RCPT_ACCEPTED)
             MUST(f.accepted && env.rcpts[i].reply.code / 100 == 2);
     }
+    MUST(!session_dropped(s) || p.probe.quit_after == STOP_DATA || p.probe.drop_after != STOP_NOWHERE
+         || p.probe.drop_after_send != STOP_NOWHERE);
     session_free(s);
     envelope_free(&env);
+    strlist_free(&xclient);
+    strlist_free(&parameters);
     return 0;
 }
