@@ -55,10 +55,12 @@
     X(gnutls_certificate_get_crt_raw)              \
     X(gnutls_certificate_set_pin_function)         \
     X(gnutls_certificate_set_verify_function)      \
+    X(gnutls_certificate_get_ours)                 \
     X(gnutls_certificate_get_peers)                \
     X(gnutls_certificate_verify_peers)             \
     /* certificates */                             \
     X(gnutls_fingerprint)                          \
+    X(gnutls_pem_base64_encode2)                   \
     X(gnutls_x509_crt_init)                        \
     X(gnutls_x509_crt_deinit)                      \
     X(gnutls_x509_crt_import)                      \

@@ -48,7 +48,7 @@ struct tls_facts {
     char *group;   /* own or NULL: key exchange, "X25519" */
     bool resumed;
     bool verified; /* by trust or by fingerprint */
-    const char *how; /* "trust", "fingerprint", "none" */
+    const char *how; /* "trust", "fingerprint", "issuer" (any_name), "name" (any_issuer), "none" */
     char *problem;   /* own or NULL: why it is not verified, where that was tolerated */
     char *local;     /* own or NULL: subject of our own certificate, where one was sent */
     char *description; /* own or NULL: GnuTLS's words for the session, "(TLS1.3)-(ECDHE-…" */

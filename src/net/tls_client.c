@@ -163,15 +163,16 @@ static bool start(struct stream *s, const struct tls_params *p, struct err *e)
     if (t->api->gnutls_certificate_allocate_credentials(&t->credentials) < 0)
         return err_set(e, FAULT_SYSTEM, "cannot prepare TLS");
     bool by_trust = p->verify && !(p->fingerprints && p->fingerprints->n > 0);
-    if (by_trust && !tls_trust_load(t->api, t->credentials, p, e))
+    if (by_trust && !p->any_issuer && !tls_trust_load(t->api, t->credentials, p, e))
         return false;
     if (!load_key(t->api, t->credentials, p, true, e))
         return false;
     t->api->gnutls_certificate_set_verify_function(t->credentials, tls_verify);
     if (!tls_session_start(s, GNUTLS_CLIENT, p->priorities, t->credentials, e))
         return false;
-    if (*p->host && !is_address(p->host))
-        t->api->gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, p->host, strlen(p->host));
+    const char *name = p->sni ? p->sni : p->host;
+    if (*name && !is_address(name))
+        t->api->gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, name, strlen(name));
     return true;
 }
 

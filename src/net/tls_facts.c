@@ -18,6 +18,7 @@ void tls_certificate_free(struct tls_certificate *c)
     free(c->sha1);
     free(c->spki_sha256);
     free(c->key);
+    free(c->pem);
     *c = (struct tls_certificate){ 0 };
 }
 
@@ -27,6 +28,7 @@ void tls_facts_free(struct tls_facts *f)
     free(f->cipher);
     free(f->group);
     free(f->problem);
+    free(f->local);
     free(f->description);
     for (size_t i = 0; i < f->n; i++)
         tls_certificate_free(&f->chain[i]);
@@ -117,6 +119,16 @@ void tls_certificate_read(const struct gnutls_api *api, const gnutls_datum_t *de
     api->gnutls_x509_crt_deinit(crt);
 }
 
+static char *pem(const struct gnutls_api *api, const gnutls_datum_t *der)
+{
+    gnutls_datum_t text = { 0 };
+    if (api->gnutls_pem_base64_encode2("CERTIFICATE", der, &text) < 0)
+        return NULL;
+    char *copy = xstrndup((const char *)text.data, text.size);
+    free(text.data);
+    return copy;
+}
+
 void tls_facts_chain(struct tls *t)
 {
     unsigned n = 0;
@@ -125,8 +137,25 @@ void tls_facts_chain(struct tls *t)
         return;
     t->facts.chain = xcalloc(n, sizeof *t->facts.chain);
     t->facts.n = n;
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         tls_certificate_read(t->api, &der[i], &t->facts.chain[i]);
+        if (t->params && t->params->keep_pem)
+            t->facts.chain[i].pem = pem(t->api, &der[i]);
+    }
+}
+
+/* Ours goes out only where the server asked for one. */
+static char *local_subject(struct tls *t)
+{
+    const gnutls_datum_t *der = t->credentials ? t->api->gnutls_certificate_get_ours(t->session) : NULL;
+    if (!der)
+        return NULL;
+    struct tls_certificate own;
+    tls_certificate_read(t->api, der, &own);
+    char *subject = own.subject;
+    own.subject = NULL;
+    tls_certificate_free(&own);
+    return subject;
 }
 
 static void fill(char **member, const char *name)
@@ -146,5 +175,7 @@ void tls_facts_session(struct tls *t)
     char *description = api->gnutls_session_get_desc(t->session); /* by malloc */
     fill(&t->facts.description, description);
     free(description);
+    if (t->up && !t->facts.local)
+        t->facts.local = local_subject(t);
     t->facts.resumed = t->up && api->gnutls_session_is_resumed(t->session);
 }

@@ -278,14 +278,16 @@ static bool by_trust(struct tls *t)
     if (size > 0)
         wanted[0] = (gnutls_typed_vdata_st){ .type = GNUTLS_DT_IP_ADDRESS, .data = address, .size = size };
 
-    unsigned status = 0;
-    int rc = t->api->gnutls_certificate_verify_peers(t->session, wanted, 2, &status);
+    unsigned status = 0, first = t->params->any_name ? 1 : 0;
+    int rc = t->api->gnutls_certificate_verify_peers(t->session, wanted + first, 2 - first, &status);
     if (rc < 0)
         return err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' cannot be checked: %s", host, t->api->gnutls_strerror(rc));
+    if (t->params->any_issuer)
+        status &= GNUTLS_CERT_UNEXPECTED_OWNER;
     if (status != 0)
         return not_trusted(t, status);
     t->facts.verified = true;
-    t->facts.how = "trust";
+    t->facts.how = t->params->any_name ? "issuer" : t->params->any_issuer ? "name" : "trust";
     return true;
 }
 
@@ -299,7 +301,7 @@ static bool accept_peer(struct tls *t)
         return err_set(&t->why, FAULT_CERTIFICATE, "the server '%s' shows no certificate", p->host);
     if (p->fingerprints && p->fingerprints->n > 0)
         return by_fingerprint(t, leaf);
-    return !p->verify || by_trust(t);
+    return !p->verify || (p->any_name && p->any_issuer) || by_trust(t);
 }
 
 int tls_verify(gnutls_session_t session)

@@ -375,6 +375,136 @@ static void test_fingerprints(void **state)
     }
 }
 
+/* --- what a test asks for -------------------------------------------------------------------------------------- */
+
+/* Part of the check is left out; `verified` and `how` say what was checked, `problem` what was found wrong there. */
+static void test_partial_checks(void **state)
+{
+    (void)state;
+    static const struct {
+        int served, trust;
+        const char *host;
+        bool any_name, any_issuer;
+        const char *how, *problem; /* NULL: none */
+    } rows[] = {
+        { GOOD, CA, "smtp.example", true, false, "issuer", NULL },
+        { GOOD, OTHER_CA, "smtp.example", true, false, "none", "was issued by 'CN=Test CA', which is not among" },
+        { EXPIRED_WRONG, CA, "mx.example", true, false, "none", "the certificate of 'mx.example' expired on 20" },
+        { GOOD, OTHER_CA, "mx.example", false, true, "name", NULL },
+        { SELF, -1, "mx.example", false, true, "name", NULL },
+        { EXPIRED_WRONG, CA, "a.example", false, true, "name", NULL },
+        { GOOD, OTHER_CA, "smtp.example", false, true, "none", "the certificate of 'smtp.example' is for mx.example" },
+        { ADDRESS, OTHER_CA, "192.0.2.1", false, true, "name", NULL },
+        { ADDRESS, OTHER_CA, "192.0.2.2", false, true, "none", "not for '192.0.2.2'" },
+        { GOOD, OTHER_CA, "smtp.example", true, true, "none", NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct made *m = &made[rows[i].served];
+        for (int tolerate = 0; tolerate < 2; tolerate++) {
+            struct ends x;
+            open_pair(&x);
+            serve(&x, &(struct tls_server_params){ .cert_file = m->cert_file, .key_file = m->key_file });
+            const struct tls_params p = {
+                .host = rows[i].host, .verify = true, .tolerate = tolerate, .any_name = rows[i].any_name,
+                .any_issuer = rows[i].any_issuer, .trust_file = rows[i].trust >= 0 ? made[rows[i].trust].cert_file : NULL,
+            };
+            enum io io = shake(&x, &p);
+            if (io != (rows[i].problem && !tolerate ? IO_ERROR : IO_DONE))
+                fail_msg("row %zu: %s", i, x.client_err.text ? x.client_err.text : "accepted");
+            const struct tls_facts *f = stream_tls_facts(x.client);
+            assert_string_equal(f->how, rows[i].how);
+            assert_int_equal(f->verified, strcmp(f->how, "none") != 0);
+            if (rows[i].problem)
+                assert_contains(tolerate ? f->problem : x.client_err.text, rows[i].problem);
+            else
+                assert_null(f->problem);
+            close_pair(&x);
+        }
+    }
+}
+
+/* A server of GnuTLS's own: it tells the name it was asked for, and asks for a certificate if `ask`. */
+static void shake_with_gnutls(const struct tls_params *p, bool ask, const char *version, char name[256], struct stream **client)
+{
+    gnutls_certificate_credentials_t credentials;
+    gnutls_session_t session;
+    struct err e = ERR_INIT;
+    char priorities[64];
+    int fd[2], rc = GNUTLS_E_AGAIN;
+    enum io io = IO_AGAIN;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+    gnutls_certificate_allocate_credentials(&credentials);
+    gnutls_certificate_set_x509_key_file(credentials, made[GOOD].cert_file, made[GOOD].key_file, GNUTLS_X509_FMT_PEM);
+    gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NONBLOCK);
+    snprintf(priorities, sizeof priorities, "NORMAL:-VERS-ALL:+VERS-%s", version);
+    gnutls_priority_set_direct(session, priorities, NULL);
+    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
+    gnutls_certificate_server_set_request(session, ask ? GNUTLS_CERT_REQUEST : GNUTLS_CERT_IGNORE);
+    gnutls_transport_set_int(session, fd[1]);
+    *client = stream_new(fd[0], fd[0]);
+    for (int i = 0; i < 100 && (io == IO_AGAIN || rc == GNUTLS_E_AGAIN); i++) {
+        io = io == IO_AGAIN ? stream_tls_client(*client, p, &e) : io;
+        rc = rc == GNUTLS_E_AGAIN ? gnutls_handshake(session) : rc;
+    }
+    assert_int_equal(io, IO_DONE);
+    assert_int_equal(rc, GNUTLS_E_SUCCESS);
+    size_t n = 256;
+    unsigned type;
+    if (gnutls_server_name_get(session, name, &n, &type, 0) < 0)
+        name[0] = 0;
+    gnutls_deinit(session);
+    gnutls_certificate_free_credentials(credentials);
+    close(fd[1]);
+}
+
+static void test_server_name(void **state)
+{
+    (void)state;
+    static const struct { const char *host, *sni, *sent; } rows[] = {
+        { "mx.example", NULL, "mx.example" }, { "mx.example", "other.example", "other.example" }, { "mx.example", "", "" },
+        { "192.0.2.1", NULL, "" }, { "192.0.2.1", "mx.example", "mx.example" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct stream *client;
+        char name[256];
+        shake_with_gnutls(&(struct tls_params){ .host = rows[i].host, .sni = rows[i].sni }, false, "TLS1.3", name, &client);
+        assert_string_equal(name, rows[i].sent);
+        stream_free(client);
+    }
+}
+
+/* Our own certificate is told only where it was sent; the peer's come as PEM only where they are asked for. */
+static void test_certificates_told(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        bool asked = i & 1, have = i & 2;
+        struct stream *client;
+        char name[256];
+        const struct tls_params p = {
+            .host = "mx.example", .keep_pem = asked, .cert_file = have ? made[CLIENT_ONLY].cert_file : NULL,
+            .key_file = have ? made[CLIENT_ONLY].key_file : NULL,
+        };
+        shake_with_gnutls(&p, asked, i & 4 ? "TLS1.2" : "TLS1.3", name, &client);
+        const struct tls_facts *f = stream_tls_facts(client);
+        if (asked && have)
+            assert_string_equal(f->local, "CN=mx.example");
+        else
+            assert_null(f->local);
+        assert_int_equal(f->n, 1);
+        if (asked) {
+            char file[4096] = "";
+            FILE *in = fopen(made[GOOD].cert_file, "r");
+            assert_true(in && fread(file, 1, sizeof file - 1, in) > 0);
+            fclose(in);
+            assert_string_equal(f->chain[0].pem, file);
+        } else {
+            assert_null(f->chain[0].pem);
+        }
+        stream_free(client);
+    }
+}
+
 /* --- what is found before a connection ------------------------------------------------------------------------ */
 
 static bool password(void *ctx, const char *file, char **out, struct err *e)
@@ -729,6 +859,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),          cmocka_unit_test(test_certificates), cmocka_unit_test(test_fingerprints),
+        cmocka_unit_test(test_partial_checks),    cmocka_unit_test(test_server_name),  cmocka_unit_test(test_certificates_told),
         cmocka_unit_test(test_client_key),        cmocka_unit_test(test_params),       cmocka_unit_test(test_no_common_version),
         cmocka_unit_test(test_not_tls),           cmocka_unit_test(test_octet_by_octet), cmocka_unit_test(test_much),
         cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_last_words),
