@@ -15,6 +15,7 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
+#include "net/child.h"
 #include "net/proxy.h"
 #include "net/resolve.h"
 #include "net/transport.h"
@@ -62,10 +63,12 @@ struct dial {
     struct attempt *attempts; /* own; in the order they are to be made, those begun first */
     size_t n;
     usec next;               /* the time of the next attempt */
-    bool source_refused;
+    int source_reason;       /* why this end could not be bound; 0: it could */
     char *target;            /* own: the host behind the proxy, without brackets */
     struct proxy proxy;
     bool proxying;
+    bool open;               /* the way to the target is: the preamble is next */
+    size_t preamble_sent;
     struct stream *stream;   /* own: connected; NULL: not yet */
     struct err early;        /* what was wrong with the parameters */
 };
@@ -140,7 +143,7 @@ static bool set_source(struct dial *d)
 {
     if (!d->p.source_ip)
         return true;
-    struct addrinfo *a = resolve_numeric(d->p.source_ip, 0, AF_UNSPEC);
+    struct addrinfo *a = resolve_numeric(d->p.source_ip, d->p.source_port, AF_UNSPEC);
     if (!a) {
         err_set(&d->early, FAULT_CONFIG, "the source address '%s' is not an IP address", d->p.source_ip);
         return err_hint(&d->early, "set 'source_ip' to an address of this machine");
@@ -197,6 +200,14 @@ static char *without_brackets(const char *host)
     return xstrdup(host ? host : "");
 }
 
+static char *command_line(char *const *argv)
+{
+    struct buf line = BUF_INIT;
+    for (; *argv; argv++)
+        buf_printf(&line, "%s%s", line.len > 0 ? " " : "", *argv);
+    return buf_steal(&line);
+}
+
 struct dial *dial_start(const struct dial_params *p)
 {
     struct dial *d = xcalloc(1, sizeof *d);
@@ -204,8 +215,13 @@ struct dial *dial_start(const struct dial_params *p)
     d->delay_end = USEC_NEVER;
     d->lookups[V6].family = AF_INET6;
     d->lookups[V4].family = AF_INET;
-    if (d->p.unix_path) {
+    if (d->p.unix_path || d->p.command)
         d->p.proxy = PROXY_NONE;
+    if (d->p.command) {
+        d->host = command_line(d->p.command);
+        return d;
+    }
+    if (d->p.unix_path) {
         d->host = xstrdup(d->p.unix_path);
         start_unix(d);
         return d;
@@ -285,6 +301,15 @@ static enum io lookup_failed(const struct dial *d, struct err *e)
 
 /* --- attempts ------------------------------------------------------------------------------------------------- */
 
+/* A unix socket or a command has neither address nor port. */
+static void tell(const struct dial *d, enum event_kind kind, const char *address, const char *reason)
+{
+    bool numbered = !d->p.unix_path && !d->p.command;
+    emit(d->p.hub, d->p.connection, kind, F_STR("host", d->host), F_STR("address", numbered ? address : NULL),
+         F_INT_IF("port", numbered, d->port), F_STR("reason", reason),
+         F_STR("local", kind == EV_CONNECTED && numbered ? stream_local(d->stream) : NULL));
+}
+
 static void attempt_failed(struct dial *d, struct attempt *a, int reason)
 {
     a->reason = reason;
@@ -292,27 +317,46 @@ static void attempt_failed(struct dial *d, struct attempt *a, int reason)
         close(a->fd);
     a->fd = -1;
     d->next = 0; /* RFC 8305 5: the next one at once */
-    emit(d->p.hub, d->p.connection, EV_CONNECT_FAILED, F_STR("host", d->host), F_STR("address", a->text),
-         F_INT("port", d->port), F_STR("reason", strerror(reason)));
+    tell(d, EV_CONNECT_FAILED, a->text, strerror(reason));
+}
+
+/* Attempts side by side may have the same port of ours: they go to different places. */
+static bool bind_source(const struct dial *d, const struct attempt *a)
+{
+    union address own = d->source;
+    socklen_t len = d->source_len;
+    bool chosen = d->p.source_port > 0;
+    if (d->p.unix_path || (len == 0 && !chosen))
+        return true;
+    if (len == 0) {
+        own.any.sa_family = a->address.any.sa_family;
+        len = a->len;
+        if (own.any.sa_family == AF_INET)
+            own.in.sin_port = htons((uint16_t)d->p.source_port);
+        else
+            own.in6.sin6_port = htons((uint16_t)d->p.source_port);
+    }
+    if (chosen)
+        setsockopt(a->fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+    else
+        setsockopt(a->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){ 1 }, sizeof(int));
+    return bind(a->fd, &own.any, len) == 0;
 }
 
 static void begin_attempt(struct dial *d, struct attempt *a)
 {
     a->begun = true;
     d->next = clock_now() + STAGGER;
-    emit(d->p.hub, d->p.connection, EV_CONNECTING, F_STR("host", d->host), F_STR("address", a->text), F_INT("port", d->port));
+    tell(d, EV_CONNECTING, a->text, NULL);
     a->fd = socket(a->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (a->fd < 0) {
         attempt_failed(d, a, errno);
         return;
     }
-    if (d->source_len > 0) {
-        setsockopt(a->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){ 1 }, sizeof(int));
-        if (bind(a->fd, &d->source.any, d->source_len) < 0) {
-            d->source_refused = true;
-            attempt_failed(d, a, errno);
-            return;
-        }
+    if (!bind_source(d, a)) {
+        d->source_reason = errno;
+        attempt_failed(d, a, errno);
+        return;
     }
     if (connect(a->fd, &a->address.any, a->len) == 0 || errno == EINPROGRESS || errno == EINTR)
         return;
@@ -358,8 +402,7 @@ static void won(struct dial *d, struct attempt *winner)
     d->stream = stream_new(winner->fd, winner->fd);
     winner->fd = -1;
     stop_trying(d);
-    emit(d->p.hub, d->p.connection, EV_CONNECTED, F_STR("host", d->host), F_STR("address", winner->text),
-         F_INT("port", d->port), F_STR("local", stream_local(d->stream)));
+    tell(d, EV_CONNECTED, winner->text, NULL);
 }
 
 static struct attempt *first_to_begin(const struct dial *d)
@@ -422,7 +465,10 @@ static enum io connect_failed(const struct dial *d, enum fault fault, struct err
     else
         err_set(e, fault, "cannot connect to %s'%s' port %d: %s", what, d->host, d->port, why.data);
     buf_free(&why);
-    if (d->source_refused)
+    if (d->source_reason && d->p.source_port > 0 && d->source_reason != EADDRNOTAVAIL)
+        err_hint(e, d->source_reason == EACCES ? "only the administrator may connect from port %d"
+                                               : "this machine uses port %d already", d->p.source_port);
+    else if (d->source_reason)
         err_hint(e, "'source_ip' must be an address of this machine; '%s' is not", d->p.source_ip);
     else if (d->p.proxy != PROXY_NONE)
         err_hint(e, "'proxy_host' and 'proxy_port' say where the proxy is");
@@ -531,10 +577,49 @@ static bool start_proxy(struct dial *d, struct err *e)
     return proxy_start(&d->proxy, d->p.proxy, d->target, d->p.port, d->p.proxy_user, d->p.proxy_password, e);
 }
 
+/* --- a child process ------------------------------------------------------------------------------------------ */
+
+static enum io start_command(struct dial *d, struct err *e)
+{
+    struct child child;
+    tell(d, EV_CONNECTING, NULL, NULL);
+    if (!child_start(&child, d->p.command, e)) {
+        tell(d, EV_CONNECT_FAILED, NULL, e->text);
+        return IO_ERROR;
+    }
+    d->stream = stream_new(child.in, child.out);
+    d->stream->child = child.pid;
+    tell(d, EV_CONNECTED, NULL, NULL);
+    return IO_DONE;
+}
+
+/* --- the preamble --------------------------------------------------------------------------------------------- */
+
+static enum io send_preamble(struct dial *d, struct err *e)
+{
+    const struct buf *b = d->p.preamble;
+    while (b && d->preamble_sent < b->len) {
+        size_t n;
+        struct iovec rest = { b->data + d->preamble_sent, b->len - d->preamble_sent };
+        enum io io = stream_writev(d->stream, &rest, 1, &n, e);
+        if (io == IO_ERROR)
+            err_stage(e, STAGE_CONNECT);
+        if (io != IO_DONE)
+            return io;
+        d->preamble_sent += n;
+    }
+    return IO_DONE;
+}
+
 /* --- the verbs ------------------------------------------------------------------------------------------------ */
 
 static enum io out_of_time(struct dial *d, struct err *e)
 {
+    if (d->open) {
+        err_set(e, FAULT_TIMEOUT, "'%s' did not take the first octets in time", d->host);
+        err_stage(e, STAGE_CONNECT);
+        return IO_ERROR;
+    }
     if (d->stream) {
         err_set(e, FAULT_TIMEOUT, "the proxy '%s' did not answer in time", d->host);
         err_stage(e, STAGE_PROXY);
@@ -554,11 +639,15 @@ static enum io out_of_time(struct dial *d, struct err *e)
 
 enum io dial_step(struct dial *d, struct err *e)
 {
-    enum io io = d->stream ? IO_DONE : step_attempts(d, e);
-    if (io == IO_DONE && d->p.proxy != PROXY_NONE) {
+    enum io io = d->stream ? IO_DONE : d->p.command ? start_command(d, e) : step_attempts(d, e);
+    if (io == IO_DONE && d->p.proxy != PROXY_NONE && !d->open) {
         if (!d->proxying && !start_proxy(d, e))
             return IO_ERROR;
         io = step_proxy(d, e);
+    }
+    if (io == IO_DONE) {
+        d->open = true;
+        io = send_preamble(d, e);
     }
     return io == IO_AGAIN && clock_now() >= d->p.deadline ? out_of_time(d, e) : io;
 }
@@ -567,9 +656,11 @@ void dial_waits(const struct dial *d, struct pollset *ps)
 {
     pollset_until(ps, d->p.deadline);
     if (d->stream) {
-        stream_waits(d->stream, true, d->proxy.out.len > 0, ps);
+        stream_waits(d->stream, !d->open, d->open || d->proxy.out.len > 0, ps);
         return;
     }
+    if (d->p.command)
+        pollset_until(ps, 0);
     for (int i = 0; i < FAMILIES; i++)
         if (d->lookups[i].running)
             pollset_add(ps, resolve_fd(d->lookups[i].running), POLLIN);

@@ -22,7 +22,7 @@ struct dial_params {
     const char *unix_path;  /* not NULL: a unix socket instead of host and port */
     char *const *command;   /* not NULL: a child process, by execvp, instead; its standard input and output are the wire */
     int family;             /* AF_UNSPEC, AF_INET, AF_INET6 */
-    const char *source_ip;  /* NULL: any; limits the family to its own */
+    const char *source_ip;  /* NULL: any; limits the family to its own; neither it nor the port is for a unix socket or a command */
     int source_port;        /* 0: any */
     const struct buf *preamble; /* octets sent before anything else, in clear (a PROXY header); NULL: none */
     enum proxy_type proxy;

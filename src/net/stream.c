@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "net/child.h"
 #include "net/transport.h"
 
 static enum io wire_failed(struct err *e, const char *doing)
@@ -106,9 +107,18 @@ void stream_free(struct stream *s)
     close(s->fd_in);
     if (s->fd_out != s->fd_in)
         close(s->fd_out);
+    if (s->child)
+        child_end(s->child);
     free(s->peer);
     free(s->local);
     free(s);
+}
+
+void stream_drop(struct stream *s)
+{
+    if (s)
+        s->silent = true;
+    stream_free(s);
 }
 
 void stream_reset(struct stream *s)

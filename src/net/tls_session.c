@@ -171,7 +171,7 @@ static bool tls_buffered(const struct stream *s)
 static void tls_close(struct stream *s)
 {
     struct tls *t = s->tls;
-    if (t->session && t->up) {
+    if (t->session && t->up && !s->silent) {
         t->api->gnutls_bye(t->session, GNUTLS_SHUT_WR);
         tls_flush(s, &t->why);
     }

@@ -3,6 +3,8 @@
 #ifndef NET_TRANSPORT_H
 #define NET_TRANSPORT_H
 
+#include <sys/types.h>
+
 #include "net/stream.h"
 
 struct transport {
@@ -20,6 +22,8 @@ struct stream {
     int fd_in, fd_out;                 /* own; the same for a socket */
     bool out_is_socket;
     bool is_tcp;
+    bool silent;                       /* no last word when it is closed */
+    pid_t child;                       /* own: what is behind the pipes; 0: none */
     bool heard;                        /* has anything been read in clear text? */
     const struct transport *transport;
     struct tls *tls;                   /* own; NULL: plain */

@@ -6,12 +6,16 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -268,6 +272,236 @@ static void test_deadline(void **state)
     close_hole(&h);
 }
 
+/* The next octets, in whatever pieces they come; "" at the end. */
+static const char *hear(struct stream *s, char got[512])
+{
+    struct pollset ps = POLLSET_INIT;
+    struct err e = ERR_INIT;
+    size_t n;
+    enum io io;
+    while ((io = stream_read(s, got, 511, &n, &e)) == IO_AGAIN) {
+        pollset_reset(&ps);
+        pollset_until(&ps, clock_deadline(10 * USEC_PER_SEC));
+        stream_waits(s, true, false, &ps);
+        pollset_wait(&ps);
+    }
+    pollset_free(&ps);
+    got[io == IO_DONE ? n : 0] = 0;
+    assert_true(io == IO_DONE || io == IO_EOF);
+    return got;
+}
+
+static void say(struct stream *s, const char *text)
+{
+    struct err e = ERR_INIT;
+    size_t n;
+    assert_int_equal(stream_writev(s, &(struct iovec){ (void *)text, strlen(text) }, 1, &n, &e), IO_DONE);
+    assert_int_equal(n, strlen(text));
+}
+
+static void remember(void *ctx, const struct event *ev)
+{
+    struct buf *seen = ctx;
+    event_format(ev, event_template(ev->kind), seen);
+    buf_addc(seen, '\n');
+}
+
+/* A child is a peer as any other, has the signals of a process just begun and none of our descriptors, and leaves no zombie. */
+static void test_command(void **state)
+{
+    (void)state;
+    static char *const echo[] = { "sh", "-c", "echo 220 child; while read -r line; do echo \"250 $line\"; done", NULL };
+    struct buf seen = BUF_INIT;
+    struct err e = ERR_INIT;
+    struct stream *s;
+    struct hub hub;
+    char got[512];
+    hub_init(&hub);
+    hub_listen(&hub, EV_ALL & ~EV_BULK, remember, &seen);
+    int spare = dup(2), kept = listen_here("127.0.0.1:0", &(int){ 0 });
+    struct dial_params p = { .command = echo, .deadline = clock_deadline(5 * USEC_PER_SEC), .hub = &hub };
+    assert_int_equal(dial_until(&p, &s, &e), IO_DONE);
+    assert_string_equal(hear(s, got), "220 child\n");
+    say(s, "NOOP\n");
+    assert_string_equal(hear(s, got), "250 NOOP\n");
+    assert_string_equal(stream_peer(s), "");
+    stream_free(s);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    assert_non_null(strstr(seen.data, "# connecting to sh -c echo 220 child"));
+    assert_non_null(strstr(seen.data, "\n# connected to sh -c echo 220 child"));
+    assert_null(strstr(seen.data, "port"));
+
+    char *const look[] = { "sh", "-c", "ls /proc/$$/fd; exec cat /proc/self/status", NULL };
+    p.command = look;
+    close(spare);
+    assert_int_equal(dial_until(&p, &s, &e), IO_DONE);
+    struct buf all = BUF_INIT;
+    while (*hear(s, got))
+        buf_adds(&all, got);
+    char *name = xasprintf("\n%d\n", kept);
+    assert_null(strstr(all.data, name));
+    assert_non_null(strstr(all.data, "SigBlk:\t0000000000000000"));
+    const char *ignored = strstr(all.data, "SigIgn:");
+    assert_non_null(ignored);
+    assert_false(strtoull(ignored + 7, NULL, 16) & UINT64_C(1) << (SIGPIPE - 1));
+    free(name);
+    stream_free(s);
+    close(kept);
+    buf_free(&all);
+    buf_free(&seen);
+    hub_free(&hub);
+}
+
+static void test_command_cannot_run(void **state)
+{
+    (void)state;
+    static const struct { const char *name, *text, *hint; } rows[] = {
+        { "envoi-no-such-program", "cannot run 'envoi-no-such-program': No such file or directory", "$PATH" },
+        { "/etc/passwd", "cannot run '/etc/passwd': Permission denied", "chmod" },
+        { "", "cannot run ''", NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct err e = ERR_INIT;
+        struct stream *s;
+        char *const argv[] = { (char *)rows[i].name, NULL };
+        struct dial_params p = { .command = argv, .deadline = clock_deadline(5 * USEC_PER_SEC) };
+        assert_int_equal(dial_until(&p, &s, &e), IO_ERROR);
+        assert_int_equal(e.fault, FAULT_CONNECT);
+        assert_int_equal(e.stage, STAGE_CONNECT);
+        assert_non_null(strstr(e.text, rows[i].text));
+        if (rows[i].hint)
+            assert_non_null(strstr(e.hint, rows[i].hint));
+        err_clear(&e);
+    }
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* The other end of a pipe may live a moment longer than that of its fellow. */
+static void write_until_lost(struct stream *s, struct err *e)
+{
+    static char block[4096];
+    struct pollset ps = POLLSET_INIT;
+    size_t n;
+    while (stream_writev(s, &(struct iovec){ block, sizeof block }, 1, &n, e) != IO_ERROR) {
+        pollset_reset(&ps);
+        pollset_until(&ps, clock_deadline(10 * USEC_PER_SEC));
+        stream_waits(s, false, true, &ps);
+        pollset_wait(&ps);
+    }
+    pollset_free(&ps);
+}
+
+/* A child that dies is a lost connection; one that does not want to end is ended. */
+static void test_command_ends(void **state)
+{
+    (void)state;
+    static const struct { const char *script; long least, most; /* ms until it is gone */ } rows[] = {
+        { "exit 3", 0, 900 },
+        { "echo ready; kill -9 $$", 0, 900 },
+        { "echo ready; exec sleep 60", 1000, 1900 },
+        { "trap '' TERM; echo ready; exec sleep 60", 2000, 3500 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct err e = ERR_INIT;
+        struct stream *s;
+        char got[512];
+        char *const argv[] = { "sh", "-c", (char *)rows[i].script, NULL };
+        struct dial_params p = { .command = argv, .deadline = clock_deadline(5 * USEC_PER_SEC) };
+        assert_int_equal(dial_until(&p, &s, &e), IO_DONE);
+        hear(s, got);
+        if (rows[i].most < 1000) {
+            if (*got)
+                assert_string_equal(hear(s, got), "");
+            write_until_lost(s, &e);
+            assert_int_equal(e.fault, FAULT_LOST);
+            err_clear(&e);
+        }
+        usec start = clock_now();
+        stream_free(s);
+        usec took = (clock_now() - start) / MS;
+        assert_true(took >= rows[i].least && took < rows[i].most);
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    }
+}
+
+/* What comes first is the first, whatever carries it. */
+static void test_preamble(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/envoi-test-dial-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    char *path = xasprintf("%s/s", dir);
+    struct buf preamble = BUF_INIT;
+    buf_add(&preamble, "\r\n\r\n\0\r\nQUIT\n", 12);
+    for (int i = 0; i < 3; i++) {
+        char *const cat[] = { "cat", NULL };
+        struct err e = ERR_INIT;
+        struct stream *s, *peer;
+        char got[512];
+        int port = 0, fd = i < 2 ? listen_here(i == 0 ? "127.0.0.1:0" : path, &port) : -1;
+        struct dial_params p = { .host = "127.0.0.1", .port = port, .unix_path = i == 1 ? path : NULL, .command = i == 2 ? cat : NULL,
+                                 .preamble = &preamble, .deadline = clock_deadline(5 * USEC_PER_SEC) };
+        assert_int_equal(dial_until(&p, &s, &e), IO_DONE);
+        peer = i < 2 ? listen_accept(fd, &e) : NULL;
+        hear(peer ? peer : s, got);
+        assert_memory_equal(got, preamble.data, preamble.len + 1);
+        stream_free(peer);
+        stream_free(s);
+        close(fd);
+    }
+    buf_free(&preamble);
+    unlink(path);
+    rmdir(dir);
+    free(path);
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_storage a;
+    assert_int_equal(getpeername(fd, (struct sockaddr *)&a, &(socklen_t){ sizeof a }), 0);
+    return ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port : ((struct sockaddr_in6 *)&a)->sin6_port);
+}
+
+static void test_source_port(void **state)
+{
+    (void)state;
+    static const struct { const char *listen, *host, *source; } rows[] = {
+        { "127.0.0.1:0", "127.0.0.1", NULL }, { "127.0.0.1:0", "127.0.0.1", "127.0.0.9" }, { "[::1]:0", "::1", NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct err e = ERR_INIT;
+        struct stream *s;
+        int port, source, fd = listen_here(rows[i].listen, &port);
+        struct dial_params p = { .host = rows[i].host, .port = port, .source_ip = rows[i].source,
+                                 .deadline = clock_deadline(5 * USEC_PER_SEC) };
+        for (int tries = 0; tries < 5; tries++) { /* who else runs here may take the port in between */
+            err_clear(&e);
+            close(listen_here("[::]:0", &source)); /* one that is free */
+            p.source_port = source;
+            if (dial_until(&p, &s, &e) == IO_DONE)
+                break;
+        }
+        assert_non_null(s);
+        int accepted = accept(fd, NULL, NULL);
+        assert_int_equal(port_of(accepted), source);
+        close(accepted);
+        stream_free(s);
+
+        int busy = listen_here(rows[i].listen, &p.source_port);
+        assert_int_equal(dial_until(&p, &s, &e), rows[i].source ? IO_DONE : IO_ERROR);
+        if (rows[i].source) {
+            stream_free(s);
+        } else {
+            assert_int_equal(e.fault, FAULT_CONNECT);
+            assert_non_null(strstr(e.hint, "already"));
+        }
+        err_clear(&e);
+        close(busy);
+        close(fd);
+    }
+}
+
 /* A proxy in the test: the greeting of the target comes in the same packet as its answer. */
 static void test_proxy(void **state)
 {
@@ -275,8 +509,10 @@ static void test_proxy(void **state)
     static const char request[] = "CONNECT mx.example:587 HTTP/1.1\r\nHost: mx.example:587\r\n\r\n";
     static const char answer[] = "HTTP/1.1 200 OK\r\n\r\n220 mx.example\r\n";
     struct err e = ERR_INIT;
+    struct buf preamble = BUF_INIT;
+    buf_adds(&preamble, "PROXY UNKNOWN\r\n");
     int port, fd = listen_here("127.0.0.1:0", &port);
-    struct dial_params p = { .host = "mx.example", .port = 587, .proxy = PROXY_HTTP, .proxy_host = "127.0.0.1", .proxy_port = port, .deadline = clock_deadline(5 * USEC_PER_SEC) };
+    struct dial_params p = { .host = "mx.example", .port = 587, .proxy = PROXY_HTTP, .proxy_host = "127.0.0.1", .proxy_port = port, .preamble = &preamble, .deadline = clock_deadline(5 * USEC_PER_SEC) };
     struct dial *d = dial_start(&p);
     struct stream *proxy = NULL;
     char got[512];
@@ -298,6 +534,8 @@ static void test_proxy(void **state)
     assert_int_equal(stream_read(s, got, sizeof got, &n, &e), IO_DONE);
     assert_int_equal(n, 16);
     assert_memory_equal(got, "220 mx.example\r\n", 16);
+    assert_string_equal(hear(proxy, got), "PROXY UNKNOWN\r\n"); /* the target's, when the way to it is open */
+    buf_free(&preamble);
     stream_free(s);
     stream_free(proxy);
     close(fd);
@@ -354,7 +592,9 @@ int main(void)
         cmocka_unit_test(test_connects),  cmocka_unit_test(test_unix),      cmocka_unit_test(test_fails),
         cmocka_unit_test(test_deadline),  cmocka_unit_test(test_proxy),     cmocka_unit_test(test_abandoned),
         cmocka_unit_test(test_listen_spec), cmocka_unit_test(test_happy_eyeballs),
-        cmocka_unit_test(test_six_only),
+        cmocka_unit_test(test_six_only),  cmocka_unit_test(test_command), cmocka_unit_test(test_command_cannot_run),
+        cmocka_unit_test(test_command_ends), cmocka_unit_test(test_preamble), cmocka_unit_test(test_source_port),
     };
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     return cmocka_run_group_tests_name("dial", tests, mount_hosts, wait_for_lookups);
 }
