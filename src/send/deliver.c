@@ -28,6 +28,7 @@ enum state { DIALLING, HANDSHAKE, TALKING, FINISHED };
 struct deliver {
     struct task task;
     struct deliver_params p;
+    struct deliver_probe probe; /* all zero: none */
     enum state state;
     struct dial *dial;
     struct stream *stream;
@@ -41,6 +42,7 @@ struct deliver {
     int source_fd;          /* what the next block waits for; -1: nothing */
     bool writing;           /* the stream is full */
     bool turned;            /* there is more to do at once */
+    bool stopped;           /* by the probe, before there was a session */
     usec step_deadline;
     unsigned step_id;
     usec run_deadline;      /* `deadline auto`: grows with the message */
@@ -74,9 +76,10 @@ static bool finish(struct deliver *d)
     if (d->session)
         err_copy(&d->err, session_error(d->session));
     if (d->stream) {
-        stream_free(d->stream);
+        bool dropped = deliver_dropped(d);
+        (dropped ? stream_drop : stream_free)(d->stream);
         d->stream = NULL;
-        emit(d->p.hub, d->p.connection, EV_CLOSED, F_STR("reason", NULL));
+        emit(d->p.hub, d->p.connection, EV_CLOSED, F_STR("reason", dropped ? "dropped" : NULL));
     }
     d->state = FINISHED;
     return true;
@@ -91,6 +94,36 @@ static bool fail(struct deliver *d, struct err *e)
     return finish(d);
 }
 
+/* ---- what moves, for whoever wants to see it ---- */
+
+static void tell_octets(const struct deliver *d, bool sent, const char *p, size_t n)
+{
+    emit(d->p.hub, d->p.connection, EV_OCTETS, F_BOOL("sent", sent), F_STRN("octets", p, n));
+}
+
+/* The first n octets of iov. What AUTH says has a write of its own, and stays out of it. */
+static void tell_written(const struct deliver *d, const struct iovec *iov, size_t n)
+{
+    struct buf text = BUF_INIT;
+    if (session_stage(d->session) == STAGE_AUTH)
+        buf_printf(&text, "[AUTH: %zu octets not shown]", n);
+    else
+        for (size_t part; n > 0; n -= part, iov++) {
+            part = iov->iov_len < n ? iov->iov_len : n;
+            buf_add(&text, iov->iov_base, part);
+        }
+    tell_octets(d, true, text.data, text.len);
+    buf_free(&text);
+}
+
+static void tell_preamble(const struct deliver *d)
+{
+    if (d->probe.preamble_line)
+        emit(d->p.hub, d->p.connection, EV_CLIENT, F_STR("line", d->probe.preamble_line));
+    if (hub_wants(d->p.hub, EV_OCTETS))
+        tell_octets(d, true, d->probe.preamble->data, d->probe.preamble->len);
+}
+
 /* ---- the wants ---- */
 
 /* Each server of a want returns true when the task has to wait. */
@@ -102,6 +135,8 @@ static bool serve_input(struct deliver *d)
     size_t n;
     switch (stream_read(d->stream, block, sizeof block, &n, &e)) {
     case IO_DONE:
+        if (hub_wants(d->p.hub, EV_OCTETS))
+            tell_octets(d, false, block, n);
         session_input(d->session, block, n);
         return false;
     case IO_AGAIN:
@@ -200,6 +235,8 @@ static bool next_job(struct deliver *d)
     }
     size_t pending = env ? envelope_count(env, RCPT_PENDING) : 0;
     size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : d->p.account->all_or_nothing ? SIZE_MAX : RCPTS_AT_ONCE;
+    if (d->p.probe) /* a test is one transaction */
+        most = SIZE_MAX;
     if (pending == 0 || (caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max)) {
         session_no_job(d->session);
         return false;
@@ -212,7 +249,7 @@ static bool next_job(struct deliver *d)
         session_fail(d->session, &e);
         return false;
     }
-    bool last = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0);
+    bool last = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0 || d->p.probe);
     if (!last && !d->p.message->complete)
         return spool(d);
     if (!message_rewind(d->p.message)) {
@@ -275,6 +312,8 @@ static bool serve_write(struct deliver *d)
     int count = session_output(d->session, iov, 64);
     switch (stream_writev(d->stream, iov, count, &n, &e)) {
     case IO_DONE:
+        if (hub_wants(d->p.hub, EV_OCTETS))
+            tell_written(d, iov, n);
         session_wrote(d->session, n);
         return false;
     case IO_AGAIN:
@@ -389,6 +428,9 @@ static bool talk(struct deliver *d)
             wait = next_job(d);
             break;
         case WANT_CLOSE:
+            wait = session_dropped(d->session) && clock_now() < d->step_deadline && serve_flush(d);
+            if (wait) /* what is followed by a drop must have left before it */
+                break;
             keep_queue_id(d);
             serve_flush(d);
             return finish(d);
@@ -413,6 +455,7 @@ static void start_session(struct deliver *d)
         .etrn = d->p.etrn,
         .all_or_nothing = a->all_or_nothing,
         .timeout = a->timeout,
+        .probe = d->probe.session,
         .hub = d->p.hub,
         .connection = d->p.connection,
     };
@@ -421,11 +464,18 @@ static void start_session(struct deliver *d)
     d->step_deadline = 0;
 }
 
-static void connected(struct deliver *d)
+/* true: that was all. */
+static bool connected(struct deliver *d)
 {
     d->stream = dial_take(d->dial);
     dial_free(d->dial);
     d->dial = NULL;
+    if (d->probe.preamble)
+        tell_preamble(d);
+    if (d->probe.stop_after_preamble) {
+        d->stopped = true;
+        return finish(d);
+    }
     if (d->p.hop->tls == SESSION_TLS_IMPLICIT) {
         d->state = HANDSHAKE;
         phase(d, STAGE_TLS);
@@ -433,6 +483,7 @@ static void connected(struct deliver *d)
     } else {
         start_session(d);
     }
+    return false;
 }
 
 static void run_timed_out(struct deliver *d, struct err *e)
@@ -477,7 +528,8 @@ static bool step(struct task *t)
         case IO_AGAIN:
             return false;
         case IO_DONE:
-            connected(d);
+            if (connected(d))
+                return true;
             break;
         case IO_EOF:
         case IO_ERROR:
@@ -508,36 +560,52 @@ static void waits(const struct task *t, struct pollset *ps)
         pollset_add(ps, d->source_fd, POLLIN);
 }
 
-struct deliver *deliver_new(const struct deliver_params *p)
+static struct dial *start_dial(const struct deliver *d)
 {
-    const struct account *a = p->account;
-    struct deliver *d = xcalloc(1, sizeof *d);
-    *d = (struct deliver){ .task = { step, waits }, .p = *p, .source_fd = -1 };
-    d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
-    const struct exchange_params exchange = {
-        .account = a, .hop = p->hop, .credentials = p->credentials, .hub = p->hub, .connection = p->connection,
-    };
-    d->exchange = exchange_new(&exchange);
-    d->tls = deliver_tls_params(a, p->hop, p->credentials);
-    d->tls.verify |= p->look;
-    d->tls.tolerate = p->look;
+    const struct account *a = d->p.account;
+    const struct hop *hop = d->p.hop;
     const struct dial_params dial = {
-        .host = p->hop->host,
-        .port = p->hop->port,
-        .unix_path = p->hop->socket,
+        .host = hop->host,
+        .port = hop->port,
+        .unix_path = hop->socket,
+        .command = hop->command.n > 0 ? hop->command.v : NULL,
         .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,
         .source_ip = a->source_ip,
+        .source_port = d->probe.source_port,
+        .preamble = d->probe.preamble,
         .proxy = (enum proxy_type)a->proxy_type,
         .proxy_host = a->proxy_host,
         .proxy_port = (int)a->proxy_port,
         .proxy_user = a->proxy_user,
         .proxy_password = a->proxy_password,
         .deadline = clock_deadline(a->timeout > 0 ? a->timeout : CONNECT_TIMEOUT),
-        .hub = p->hub,
+        .hub = d->p.hub,
+        .connection = d->p.connection,
+    };
+    return dial_start(&dial);
+}
+
+struct deliver *deliver_new(const struct deliver_params *p)
+{
+    struct deliver *d = xcalloc(1, sizeof *d);
+    *d = (struct deliver){ .task = { step, waits }, .p = *p, .source_fd = -1 };
+    if (p->probe)
+        d->probe = *p->probe;
+    d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
+    const struct exchange_params exchange = {
+        .account = p->account, .hop = p->hop, .credentials = p->credentials, .probe = p->probe, .hub = p->hub,
         .connection = p->connection,
     };
+    d->exchange = exchange_new(&exchange);
+    d->tls = deliver_tls_params(p->account, p->hop, p->credentials);
+    d->tls.tolerate = p->look || d->probe.any_certificate;
+    d->tls.verify |= d->tls.tolerate;
+    d->tls.sni = d->probe.sni;
+    d->tls.any_name = d->probe.any_name;
+    d->tls.any_issuer = d->probe.any_issuer;
+    d->tls.keep_pem = d->probe.keep_pem;
     phase(d, STAGE_CONNECT);
-    d->dial = dial_start(&dial);
+    d->dial = start_dial(d);
     return d;
 }
 
@@ -583,6 +651,16 @@ const char *deliver_queue_id(const struct deliver *d)
 bool deliver_is_tls(const struct deliver *d)
 {
     return d->session && session_is_tls(d->session);
+}
+
+bool deliver_dropped(const struct deliver *d)
+{
+    return d->stopped || (d->session && session_dropped(d->session));
+}
+
+bool deliver_had_xclient(const struct deliver *d)
+{
+    return d->session && session_had_xclient(d->session);
 }
 
 int64_t deliver_octets(const struct deliver *d)

@@ -26,7 +26,7 @@ struct deliver_probe {
     const char *sni;               /* as tls_params.sni */
     bool any_name, any_issuer;     /* as in tls_params */
     bool any_certificate;          /* one that is not good is told (EV_TLS) and tolerated, but no password follows it unless … */
-    bool secret_anyway;            /* … the user said so; also: in clear */
+    bool secret_anyway;            /* … the user said so; also: in clear, where a mechanism that `auth` names is allowed anyway */
     bool keep_pem;                 /* EV_CERTIFICATE has `pem` */
 };
 

@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "auth/sasl.h"
+#include "base/ascii.h"
 #include "net/dial.h"
+#include "net/tls.h"
+#include "send/deliver.h"
 
 struct exchange {
     struct exchange_params p;
     struct sasl *sasl;
     const char *mechanism;
+    struct strlist wanted; /* one, but for a probe; "on": any */
     struct strlist tried;
     const char *binding_type;
     struct buf binding;
@@ -21,6 +25,10 @@ struct exchange *exchange_new(const struct exchange_params *p)
 {
     struct exchange *x = xcalloc(1, sizeof *x);
     *x = (struct exchange){ .p = *p, .binding = BUF_INIT };
+    if (p->probe)
+        strlist_split(&x->wanted, p->account->auth, ",");
+    else
+        strlist_add(&x->wanted, p->account->auth);
     return x;
 }
 
@@ -29,6 +37,7 @@ void exchange_free(struct exchange *x)
     if (!x)
         return;
     sasl_free(x->sasl);
+    strlist_free(&x->wanted);
     strlist_free(&x->tried);
     buf_free(&x->binding);
     err_clear(&x->err);
@@ -44,23 +53,50 @@ const struct err *exchange_error(const struct exchange *x)
 static bool server_is_local(const struct exchange *x, const struct stream *stream)
 {
     const char *peer = stream_peer(stream);
-    if (x->p.hop->socket)
+    if (x->p.hop->socket || x->p.hop->command.n > 0)
         return true;
     return x->p.account->proxy_type == PROXY_NONE && (strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0);
+}
+
+/* Under TLS, but with whom? A probe goes on with a certificate that is not good; a password then needs the user's word. */
+static bool server_is_doubtful(const struct exchange *x, const struct stream *stream)
+{
+    const struct deliver_probe *probe = x->p.probe;
+    bool needs_word = probe && probe->any_certificate && !probe->secret_anyway;
+    return needs_word && stream_is_tls(stream) && !stream_tls_facts(stream)->verified;
+}
+
+static bool clear_ok(const struct exchange *x, const struct stream *stream)
+{
+    const struct account *a = x->p.account;
+    if (server_is_doubtful(x, stream))
+        return false;
+    if (x->p.probe && (x->p.probe->secret_anyway || a->auth_explicit))
+        return true;
+    return server_is_local(x, stream) || (a->auth_explicit && a->tls_explicit_off);
+}
+
+/* What the server offers; where it says nothing and a probe assumes AUTH, what is wanted. */
+static const struct strlist *offered(const struct exchange *x, const struct session *s)
+{
+    const struct strlist *told = &session_caps(s)->auth;
+    bool named = !strlist_has_nocase(&x->wanted, "on");
+    return x->p.probe && told->n == 0 && named ? &x->wanted : told;
 }
 
 static struct sasl_params sasl_params(struct exchange *x, const struct session *s, const struct stream *stream)
 {
     const struct account *a = x->p.account;
+    const struct strlist *told = &session_caps(s)->auth;
     struct sasl_params p = {
         .user = a->user,
         .ntlm_domain = a->ntlmdomain,
         .host = x->p.hop->host ? x->p.hop->host : "localhost",
         .port = x->p.hop->port,
-        .tls = stream_is_tls(stream),
-        .clear_ok = server_is_local(x, stream) || (a->auth_explicit && a->tls_explicit_off),
+        .tls = stream_is_tls(stream) && !server_is_doubtful(x, stream),
+        .clear_ok = clear_ok(x, stream),
         .client_certificate = a->tls_cert_file != NULL,
-        .offered = &session_caps(s)->auth,
+        .offered = told->n > 0 ? told : NULL,
         .secret = credentials_secret,
         .ctx = x->p.credentials,
     };
@@ -87,6 +123,39 @@ static void refused(struct exchange *x, const struct reply *r, struct err *e)
     buf_free(&words);
 }
 
+/* The first of those wanted that can be used and was not yet; NULL: *e says why the first cannot be, where one is left. */
+static const char *pick(const struct exchange *x, const struct session *s, const struct sasl_params *p, struct err *e)
+{
+    const char *mechanism = NULL;
+    for (size_t i = 0; i < x->wanted.n && !mechanism; i++)
+        if (x->wanted.n == 1 || !strlist_has_nocase(&x->tried, x->wanted.v[i]))
+            mechanism = sasl_choose(offered(x, s), x->wanted.v[i], &x->tried, p, e);
+    if (mechanism)
+        err_clear(e);
+    return mechanism;
+}
+
+/* Where only privacy is missing, the user of a probe can do without it. */
+static void explain_privacy(const struct exchange *x, const struct session *s, const struct stream *stream,
+                            const struct sasl_params *p, struct err *e)
+{
+    struct sasl_params anyway = *p;
+    struct err ignored = ERR_INIT;
+    anyway.clear_ok = true;
+    const char *mechanism = x->p.probe && !p->clear_ok ? pick(x, s, &anyway, &ignored) : NULL;
+    err_clear(&ignored);
+    if (!mechanism)
+        return;
+    err_clear(e);
+    if (server_is_doubtful(x, stream)) {
+        err_set(e, FAULT_AUTH, "%s would show the password to a server whose certificate is not good", mechanism);
+        err_hint(e, "'--no-tls-verify' sends it all the same");
+    } else {
+        err_set(e, FAULT_AUTH, "%s would show the password to everybody on the way", mechanism);
+        err_hint(e, "ask for TLS ('-tls'); naming the mechanism ('-a %s') sends it all the same", mechanism);
+    }
+}
+
 static void choose(struct exchange *x, struct session *s, const struct stream *stream)
 {
     struct err e = ERR_INIT;
@@ -99,14 +168,15 @@ static void choose(struct exchange *x, struct session *s, const struct stream *s
     }
     if (refusal) {
         emit(x->p.hub, x->p.connection, EV_AUTH, F_STR("mechanism", x->mechanism), F_STR("user", p.user), F_BOOL("ok", false));
-        if (!sasl_try_next(refusal)) {
+        if (!sasl_try_next(refusal) && x->wanted.n == 1) {
             refused(x, refusal, &e);
             session_auth_give_up(s, &e);
             return;
         }
     }
-    const char *mechanism = sasl_choose(&session_caps(s)->auth, x->p.account->auth, &x->tried, &p, &e);
+    const char *mechanism = pick(x, s, &p, &e);
     if (!mechanism) {
+        explain_privacy(x, s, stream, &p, &e);
         if (refusal) { /* what the server said tells more than that nothing is left to try */
             err_clear(&e);
             refused(x, refusal, &e);

@@ -10,11 +10,16 @@
 #include "send/route.h"
 #include "smtp/session.h"
 
+struct deliver_probe;
+
 /* All borrowed. */
 struct exchange_params {
     const struct account *account;
     const struct hop *hop;
     struct credentials *credentials;
+    /* NULL: none. With one the account's `auth` may name several mechanisms, "PLAIN,LOGIN": each is tried in turn, whatever
+     * the refusal of the one before says, and all are taken for offered where the server names none. */
+    const struct deliver_probe *probe;
     struct hub *hub;
     unsigned connection;
 };

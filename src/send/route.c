@@ -47,6 +47,7 @@ void route_free(struct route *r)
     for (size_t i = 0; i < r->n; i++) {
         free(r->v[i].host);
         free(r->v[i].socket);
+        strlist_free(&r->v[i].command);
     }
     free(r->v);
     *r = (struct route)ROUTE_INIT;
