@@ -855,6 +855,27 @@ static void test_one_record(void **state)
     close_pair(&w.x);
 }
 
+/* A connection that is dropped ends without close_notify; one that is closed with it. */
+static void test_dropped(void **state)
+{
+    (void)state;
+    for (int drop = 0; drop < 2; drop++) {
+        struct wire w;
+        char data[4096];
+        open_wire(&w);
+        shake_slowly(&w, NULL);
+        while (relay(w.server, w.client, 1) || relay(w.client, w.server, 1))
+            ;
+        (drop ? stream_drop : stream_free)(w.x.client);
+        w.x.client = NULL;
+        ssize_t got = read(w.client, data, sizeof data);
+        assert_true(drop ? got == 0 : got > 5);
+        close(w.client);
+        close(w.server);
+        close_pair(&w.x);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -863,7 +884,7 @@ int main(void)
         cmocka_unit_test(test_client_key),        cmocka_unit_test(test_params),       cmocka_unit_test(test_no_common_version),
         cmocka_unit_test(test_not_tls),           cmocka_unit_test(test_octet_by_octet), cmocka_unit_test(test_much),
         cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_last_words),
-        cmocka_unit_test(test_one_record),
+        cmocka_unit_test(test_one_record),        cmocka_unit_test(test_dropped),
     };
     return cmocka_run_group_tests_name("tls", tests, make_all, unmake_all);
 }
