@@ -63,7 +63,7 @@ static bool server_is_doubtful(const struct exchange *x, const struct stream *st
 {
     const struct deliver_probe *probe = x->p.probe;
     bool needs_word = probe && probe->any_certificate && !probe->secret_anyway;
-    return needs_word && stream_is_tls(stream) && !stream_tls_facts(stream)->verified;
+    return needs_word && stream_is_tls(stream) && !stream_tls_facts(stream)->verified && !server_is_local(x, stream);
 }
 
 static bool clear_ok(const struct exchange *x, const struct stream *stream)
