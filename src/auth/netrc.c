@@ -75,6 +75,7 @@ struct find {
     struct scan scan;
     const char *host, *user;
     struct buf *password;
+    struct buf *login; /* NULL: not asked for */
     struct buf word;
     bool host_fits, user_fits, has_password;
 };
@@ -99,8 +100,12 @@ static void read_default(struct find *f)
 
 static void read_login(struct find *f)
 {
-    if (next(&f->scan, false, &f->word) && f->user)
+    if (!next(&f->scan, false, &f->word))
+        return;
+    if (f->user)
         f->user_fits = strcmp(f->word.data, f->user) == 0;
+    if (f->login && f->host_fits && !f->login->len)
+        buf_addbuf(f->login, &f->word);
 }
 
 static void read_password(struct find *f)
@@ -137,17 +142,38 @@ static const struct keyword {
     { "password", false, read_password }, { "account", false, skip_account }, { "macdef", false, skip_macro },
 };
 
+static const struct keyword *keyword(const char *word)
+{
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
+        if (strcmp(keywords[i].word, word) == 0)
+            return &keywords[i];
+    return NULL; /* ftp's other words mean nothing here */
+}
+
+bool netrc_find_login(const char *text, size_t n, const char *host, struct buf *login)
+{
+    struct buf ignored = BUF_SECRET_INIT;
+    struct find f = { .scan = { .at = text, .end = text + n, .line = 1 }, .host = host, .password = &ignored, .login = login,
+                      .word = BUF_SECRET_INIT };
+    while (!login->len && next(&f.scan, true, &f.word)) {
+        const struct keyword *k = keyword(f.word.data);
+        if (k)
+            k->read(&f);
+    }
+    buf_free(&f.word);
+    buf_free(&ignored);
+    return login->len > 0;
+}
+
 bool netrc_find(const char *text, size_t n, const char *host, const char *user, struct buf *password, int *bad_line)
 {
     struct find f = { .scan = { .at = text, .end = text + n, .line = 1 }, .host = host, .user = user,
                       .password = password, .word = BUF_SECRET_INIT };
     bool found = false;
     while (!found && next(&f.scan, true, &f.word)) {
-        const struct keyword *k = keywords, *end = keywords + sizeof keywords / sizeof *keywords;
-        while (k < end && strcmp(k->word, f.word.data) != 0)
-            k++;
-        if (k == end)
-            continue; /* ftp's other words mean nothing here */
+        const struct keyword *k = keyword(f.word.data);
+        if (!k)
+            continue;
         found = k->entry && f.host_fits && f.user_fits && f.has_password;
         if (!found)
             k->read(&f);
@@ -229,4 +255,24 @@ enum secret_status secret_from_netrc(const struct secret_params *p, struct buf *
         err_clear(e);
     err_move(e, &other);
     return status;
+}
+
+static void look_for_login(const char *path, const char *host, struct buf *login)
+{
+    struct buf text = BUF_SECRET_INIT;
+    struct err ignored = ERR_INIT;
+    if (path && file_read(path, NETRC_MAX, &text, FAULT_CONFIG, &ignored))
+        netrc_find_login(text.data, text.len, host, login);
+    err_clear(&ignored);
+    buf_free(&text);
+}
+
+bool secret_login_from_netrc(const struct secret_params *p, struct buf *login)
+{
+    char *mine = home_netrc();
+    look_for_login(mine, p->host, login);
+    free(mine);
+    if (!login->len)
+        look_for_login(p->netrc_system, p->host, login);
+    return login->len > 0;
 }

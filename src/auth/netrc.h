@@ -18,4 +18,7 @@
  * must be a secret buf. false: none; *bad_line is 0, or the line where a quote is never closed. */
 bool netrc_find(const char *text, size_t n, const char *host, const char *user, struct buf *password, int *bad_line);
 
+/* The login of the first entry for host that has one; appends to login, which must be empty. */
+bool netrc_find_login(const char *text, size_t n, const char *host, struct buf *login);
+
 #endif
