@@ -204,6 +204,11 @@ static void help_row(const struct option *o, struct buf *out)
         buf_printf(out, "  -%c%s", o->letter, o->name ? ", " : "");
     else
         buf_adds(out, "      ");
+    for (const char *also = o->also ? o->also : ""; *also; also += strspn(also, " ")) {
+        size_t n = strcspn(also, " ");
+        buf_printf(out, "-%.*s, ", (int)n, also);
+        also += n;
+    }
     if (o->name)
         buf_adds(out, "--");
     for (const char *p = o->name; p && *p; p++)

@@ -42,6 +42,7 @@ enum {
 struct option {
     const char *name;    /* as in the file, with '_'; on the command line '-' and '_' are the same; NULL: a letter alone */
     char letter;         /* 0: none */
+    const char *also;    /* more names, separated by blanks; NULL: none. For those who know several (cmd/probe_cmdline.c) */
     enum option_type type;
     unsigned flags;
     const char *arg;     /* metavariable: "HOST"; NULL: takes no value */
