@@ -33,7 +33,8 @@ struct probe_plan {
     bool all_mx;                   /* every host and address is tried, each with its own dialogue */
     struct envelope env;
     struct deliver_probe probe;
-    struct strlist xclient, mail_params, rcpt_params; /* what probe.session borrows */
+    struct strlist xclient, mail_params, rcpt_params; /* what probe.session borrows: a plan stays where it was made */
+    struct strlist mechanisms;     /* named for the login, in their order; several stand in account.auth with commas between */
     struct buf preamble;           /* what probe borrows */
     char *preamble_line;
     struct probe_data *data;
@@ -43,6 +44,9 @@ struct probe_plan {
     bool json;
     long repeat, parallel;         /* transactions in all, and at once; 1, 1: one, with its transcript */
 };
+
+/* The rows of the command line. */
+struct option_table probe_option_table(void);
 
 /* Reads what was said, everywhere it can be said, asks on the terminal for what is missing, and makes the plan. false: *e is set (exit 1).
  * probe_plan_free is due in any case. */
