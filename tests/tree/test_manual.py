@@ -13,7 +13,7 @@ ROWS = [row.split("\t") for row in subprocess.run([ENVOI, "completions", "list"]
 
 def manual():
     """All of the pages in one string; mdoc's `Fl Fl name` and `Cm name` as they are read."""
-    text = "\n".join((DOC / page).read_text() for page in ("envoi.1", "envoi-config.5") if (DOC / page).exists())
+    text = "\n".join((DOC / page).read_text() for page in ("envoi.1", "envoi-config.5", "envoi-probe.1") if (DOC / page).exists())
     text = text.replace("\\-", "-").replace("\\&", "")
     return re.sub(r"\bFl (?:Fl |-)", "Fl --", text)
 
