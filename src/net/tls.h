@@ -17,7 +17,7 @@ struct tls_params {
     bool any_name;              /* the chain is verified, whatever name it is for */
     bool any_issuer;            /* the name is, whoever issued it */
     bool keep_pem;              /* the facts hold the certificates as PEM */
-    const char *trust_file;     /* NULL or "system": the system's store; else a PEM file */
+    const char *trust_file;     /* NULL or "system": the system's store; else a PEM file, or a directory of such files */
     const char *crl_file;       /* NULL: none */
     const struct strlist *fingerprints; /* SHA-256 (SHA-1, MD5 by length) of the certificate as hex with or without
                                            colons, or "sha256-spki:HEX"; any match accepts, without further check; NULL or empty: none */

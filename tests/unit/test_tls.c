@@ -423,6 +423,29 @@ static void test_partial_checks(void **state)
     }
 }
 
+/* A directory of certificates is a trust file, too; an empty one is not. */
+static void test_trust_directory(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/envoi-trust-XXXXXX", file[64];
+    assert_non_null(mkdtemp(directory));
+    snprintf(file, sizeof file, "%s/ca.pem", directory);
+    const struct tls_params p = { .host = "mx.example", .verify = true, .trust_file = directory };
+    for (int filled = 0; filled < 2; filled++) {
+        struct ends x;
+        if (filled)
+            assert_int_equal(symlink(made[CA].cert_file, file), 0);
+        open_pair(&x);
+        serve(&x, &(struct tls_server_params){ .cert_file = made[GOOD].cert_file, .key_file = made[GOOD].key_file });
+        assert_int_equal(shake(&x, &p), filled ? IO_DONE : IO_ERROR);
+        if (!filled)
+            assert_contains(x.client_err.text, "holds no certificate");
+        close_pair(&x);
+    }
+    unlink(file);
+    rmdir(directory);
+}
+
 /* A server of GnuTLS's own: it tells the name it was asked for, and asks for a certificate if `ask`. */
 static void shake_with_gnutls(const struct tls_params *p, bool ask, const char *version, char name[256], struct stream **client)
 {
@@ -880,7 +903,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),          cmocka_unit_test(test_certificates), cmocka_unit_test(test_fingerprints),
-        cmocka_unit_test(test_partial_checks),    cmocka_unit_test(test_server_name),  cmocka_unit_test(test_certificates_told),
+        cmocka_unit_test(test_partial_checks),    cmocka_unit_test(test_trust_directory), cmocka_unit_test(test_server_name),  cmocka_unit_test(test_certificates_told),
         cmocka_unit_test(test_client_key),        cmocka_unit_test(test_params),       cmocka_unit_test(test_no_common_version),
         cmocka_unit_test(test_not_tls),           cmocka_unit_test(test_octet_by_octet), cmocka_unit_test(test_much),
         cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_last_words),
