@@ -258,7 +258,9 @@ static bool serve(struct dialogue *d, char *block, struct err *e)
             break;
         case SERVER_MESSAGE: send_on(d); break;
         case SERVER_TLS:
-        case SERVER_LOGIN: /* never offered */
+        case SERVER_LOGIN:
+        case SERVER_STEP:
+        case SERVER_STAGE: /* never asked for */
         case SERVER_CLOSE: return true;
         }
     }

@@ -19,9 +19,14 @@ struct server *server_new(const struct server_params *p)
     s->line = (struct buf)BUF_SECRET_INIT;
     s->user = (struct buf)BUF_INIT;
     s->password = (struct buf)BUF_SECRET_INIT;
+    s->response = (struct buf)BUF_SECRET_INIT;
     s->out = (struct buf)BUF_INIT;
     s->helo = (struct buf)BUF_INIT;
-    server_reply(s, 220, NULL, "%s %s envoi", p->name, p->lmtp ? "LMTP" : "ESMTP");
+    s->about = (struct buf)BUF_INIT;
+    if (p->stages)
+        server_ask(s, SERVER_AT_CONNECT, NULL);
+    else
+        server_greet(s);
     return s;
 }
 
@@ -35,8 +40,10 @@ void server_free(struct server *s)
     buf_free(&s->line);
     buf_free(&s->out);
     buf_free(&s->helo);
+    buf_free(&s->about);
     buf_free(&s->user);
     buf_free(&s->password);
+    buf_free(&s->response);
     free(s);
 }
 
@@ -61,6 +68,55 @@ void server_reply(struct server *s, int code, const char *enhanced, const char *
     va_end(ap);
     server_reply_text(s, code, false, text.data);
     buf_free(&text);
+}
+
+void server_reply_said(struct server *s, int code, const char *text)
+{
+    int enhanced[3];
+
+    if (!server_offers(s, CAP_ENHANCED)) {
+        text += reply_enhanced(text, enhanced);
+        text += strspn(text, " ");
+    }
+    server_reply_text(s, code, false, text);
+    if (code == 421) /* RFC 5321 3.8 */
+        s->phase = PHASE_CLOSE;
+}
+
+void server_greet(struct server *s)
+{
+    server_reply(s, 220, NULL, "%s %s envoi", s->p.name, s->p.lmtp ? "LMTP" : "ESMTP");
+}
+
+void server_ask(struct server *s, enum server_stage stage, const struct row *row)
+{
+    s->stage = stage;
+    s->row = row;
+    s->asked = SERVER_STAGE;
+}
+
+enum server_stage server_stage(const struct server *s, const char **about)
+{
+    *about = s->about.data;
+    return s->stage;
+}
+
+void server_stage_answer(struct server *s, int code, const char *text)
+{
+    s->asked = SERVER_READ;
+    buf_reset(&s->about);
+    if (s->row) {
+        if (code)
+            server_command_refused(s, code, text);
+        else
+            server_command_run(s);
+        buf_reset(&s->line);
+    } else if (code) {
+        server_reply_said(s, code, text);
+        s->turned_away = true;
+    } else {
+        server_greet(s);
+    }
 }
 
 void server_reset(struct server *s)
@@ -189,7 +245,8 @@ static bool line_step(struct server *s)
     } else {
         server_command(s);
     }
-    buf_reset(&s->line);
+    if (s->asked != SERVER_STAGE)
+        buf_reset(&s->line);
     return true;
 }
 
@@ -310,7 +367,7 @@ static void chunk_end(struct server *s)
 {
     s->phase = PHASE_COMMAND;
     if (s->chunk_refused)
-        server_reply(s, 503, "5.5.1", "BDAT without MAIL and an accepted RCPT");
+        server_reply_said(s, s->chunk_answer.code, s->chunk_answer.text);
     else if (s->chunk_last)
         message_end(s);
     else if (s->too_big) {
@@ -394,6 +451,7 @@ void server_tls_up(struct server *s)
 void server_end(struct server *s, const char *text)
 {
     forget_input(s);
+    s->asked = SERVER_READ;
     server_reset(s);
     server_reply(s, 421, "4.4.2", "%s", text);
     s->phase = PHASE_CLOSE;
@@ -410,20 +468,29 @@ void server_data_taken(struct server *s)
     s->asked = SERVER_READ;
 }
 
-void server_message_answer(struct server *s, int code, const char *text)
+static void message_done(struct server *s)
 {
-    size_t replies = s->p.lmtp ? s->env.n : 1;
-    int enhanced[3];
-
-    if (!server_offers(s, CAP_ENHANCED)) {
-        text += reply_enhanced(text, enhanced);
-        text += strspn(text, " ");
-    }
-    for (size_t i = 0; i < replies; i++)
-        server_reply_text(s, code, false, text);
     s->asked = SERVER_READ;
     s->begun = false;
     server_reset(s);
+}
+
+void server_message_answer(struct server *s, int code, const char *text)
+{
+    size_t replies = s->p.lmtp ? s->env.n : 1;
+
+    for (size_t i = 0; i < replies; i++)
+        server_reply_said(s, code, text);
+    message_done(s);
+}
+
+void server_message_answers(struct server *s, const struct server_answer *answers)
+{
+    size_t replies = s->p.lmtp ? s->env.n : 1;
+
+    for (size_t i = 0; i < replies; i++)
+        server_reply_said(s, answers[i].code, answers[i].text);
+    message_done(s);
 }
 
 const struct envelope *server_envelope(const struct server *s)

@@ -1,5 +1,5 @@
-/* server_auth: AUTH (RFC 4954) from the server's side, for the mechanisms that show the secret itself. One row each;
- * whether user and secret are right is the driver's to say. */
+/* server_auth: AUTH (RFC 4954) from the server's side. One row for each mechanism: those that show the secret itself are taken
+ * apart here, and whether user and secret are right is the driver's to say; the steps of the others are all the driver's. */
 #include <string.h>
 
 #include "base/ascii.h"
@@ -13,7 +13,7 @@ struct mechanism {
     const char *name;
     bool oauth;              /* a refusal is first told as JSON (RFC 7628 3.2.2) */
     const char *prompts[2];  /* the challenges, in order */
-    enum taken (*take)(struct server *s, const struct buf *in);
+    enum taken (*take)(struct server *s, const struct buf *in); /* NULL: the driver's steps */
 };
 
 /* RFC 4616: [authzid] NUL authcid NUL passwd */
@@ -88,21 +88,39 @@ static enum taken take_oauthbearer(struct server *s, const struct buf *in)
 }
 
 static const struct mechanism mechanisms[] = {
+    { "SCRAM-SHA-256-PLUS", false, { "", NULL }, NULL },
+    { "SCRAM-SHA-256", false, { "", NULL }, NULL },
     { "PLAIN", false, { "", NULL }, take_plain },
     { "LOGIN", false, { "Username:", "Password:" }, take_login },
     { "XOAUTH2", true, { "", NULL }, take_xoauth2 },
     { "OAUTHBEARER", true, { "", NULL }, take_oauthbearer },
 };
+enum { MECHANISMS = sizeof mechanisms / sizeof *mechanisms };
 
 bool server_auth_offered(const struct server *s)
 {
     return s->p.auth_offered && (s->tls || s->p.auth_without_tls);
 }
 
-void server_auth_words(struct buf *out)
+const char *const *server_mechanisms(void)
 {
-    for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++)
-        buf_printf(out, " %s", mechanisms[i].name);
+    static const char *names[MECHANISMS + 1];
+
+    for (size_t i = 0; i < MECHANISMS; i++)
+        names[i] = mechanisms[i].name;
+    return names;
+}
+
+static bool is_offered(const struct server *s, const struct mechanism *m)
+{
+    return (!s->p.mechanisms || strlist_has_nocase(s->p.mechanisms, m->name)) && (s->tls || !strstr(m->name, "-PLUS"));
+}
+
+void server_auth_words(const struct server *s, struct buf *out)
+{
+    for (size_t i = 0; i < MECHANISMS; i++)
+        if (is_offered(s, &mechanisms[i]))
+            buf_printf(out, " %s", mechanisms[i].name);
 }
 
 static void forget(struct server *s)
@@ -112,6 +130,8 @@ static void forget(struct server *s)
     s->auth_round = 0;
     s->auth_failed = false;
     buf_reset(&s->password);
+    buf_reset(&s->response);
+    s->step = (struct server_step){ 0 };
     if (!s->logged_in)
         buf_reset(&s->user);
 }
@@ -122,11 +142,11 @@ static void refuse(struct server *s, int code, const char *enhanced, const char 
     server_reply(s, code, enhanced, "%s", text);
 }
 
-static void challenge(struct server *s, const char *text)
+static void challenge(struct server *s, const char *text, size_t n)
 {
     struct buf b = BUF_INIT;
 
-    base64_encode(&b, text, strlen(text));
+    base64_encode(&b, text, n);
     server_reply_text(s, 334, false, b.data);
     buf_free(&b);
     s->phase = PHASE_AUTH;
@@ -141,7 +161,26 @@ static bool is_name(const struct buf *b)
     return utf8_valid(b->data, b->len);
 }
 
-static void respond(struct server *s, const char *text)
+static void prompt(struct server *s)
+{
+    const char *text = s->mechanism->prompts[s->auth_round];
+    challenge(s, text, strlen(text));
+}
+
+/* The response is the driver's to judge. */
+static void step(struct server *s, const char *text)
+{
+    buf_reset(&s->response);
+    if (!base64_decode(&s->response, text, strlen(text))) {
+        refuse(s, 501, "5.5.2", "the response is not base64");
+        return;
+    }
+    s->phase = PHASE_COMMAND;
+    s->step = (struct server_step){ s->mechanism->name, s->auth_round++ == 0, &s->response };
+    s->asked = SERVER_STEP;
+}
+
+static void take_apart(struct server *s, const char *text)
 {
     struct buf in = BUF_SECRET_INIT;
     bool decoded = base64_decode(&in, text, strlen(text));
@@ -152,7 +191,7 @@ static void respond(struct server *s, const char *text)
         taken = TAKEN_BAD;
     switch (taken) {
     case TAKEN_MORE:
-        challenge(s, s->mechanism->prompts[s->auth_round]);
+        prompt(s);
         break;
     case TAKEN_ALL:
         s->phase = PHASE_COMMAND;
@@ -165,10 +204,18 @@ static void respond(struct server *s, const char *text)
     }
 }
 
-static const struct mechanism *find(const char *name, size_t n)
+static void respond(struct server *s, const char *text)
 {
-    for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++)
-        if (strlen(mechanisms[i].name) == n && ascii_ieqn(mechanisms[i].name, name, n))
+    if (s->mechanism->take)
+        take_apart(s, text);
+    else
+        step(s, text);
+}
+
+static const struct mechanism *find(const struct server *s, const char *name, size_t n)
+{
+    for (size_t i = 0; i < MECHANISMS; i++)
+        if (strlen(mechanisms[i].name) == n && ascii_ieqn(mechanisms[i].name, name, n) && is_offered(s, &mechanisms[i]))
             return &mechanisms[i];
     return NULL;
 }
@@ -191,14 +238,14 @@ void server_auth_begin(struct server *s, const char *arg)
         server_reply(s, 538, "5.7.11", "this needs TLS");
         return;
     }
-    s->mechanism = find(arg, n);
+    s->mechanism = find(s, arg, n);
     if (!s->mechanism) {
         server_reply(s, 504, "5.5.4", "unknown mechanism");
         return;
     }
     s->phase = PHASE_AUTH;
     if (!*initial)
-        challenge(s, s->mechanism->prompts[0]);
+        prompt(s);
     else
         respond(s, strcmp(initial, "=") == 0 ? "" : initial);
 }
@@ -220,6 +267,8 @@ const struct server_login *server_login(const struct server *s)
 
 void server_login_answer(struct server *s, bool ok)
 {
+    static const char invalid[] = "{\"status\":\"invalid_token\",\"schemes\":\"bearer\",\"scope\":\"mail\"}";
+
     s->asked = SERVER_READ;
     s->login = (struct server_login){ 0 };
     emit(s->p.hub, s->p.connection, EV_AUTH, F_STR("mechanism", s->mechanism->name), F_STR("user", s->user.data), F_BOOL("ok", ok));
@@ -230,8 +279,25 @@ void server_login_answer(struct server *s, bool ok)
     } else if (s->mechanism->oauth) {
         s->auth_failed = true;
         buf_reset(&s->password);
-        challenge(s, "{\"status\":\"invalid_token\",\"schemes\":\"bearer\",\"scope\":\"mail\"}");
+        challenge(s, invalid, sizeof invalid - 1);
     } else {
         refuse(s, 535, "5.7.8", "user name or password is wrong");
     }
+}
+
+const struct server_step *server_step(const struct server *s)
+{
+    return &s->step;
+}
+
+void server_challenge(struct server *s, const struct buf *octets)
+{
+    s->asked = SERVER_READ;
+    challenge(s, octets->data, octets->len);
+}
+
+void server_step_done(struct server *s, const char *user, bool ok)
+{
+    buf_adds(&s->user, user);
+    server_login_answer(s, ok);
 }

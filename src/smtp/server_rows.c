@@ -60,8 +60,7 @@ static void offer_size(const struct server *s, struct buf *line)
 
 static void offer_auth(const struct server *s, struct buf *line)
 {
-    (void)s;
-    server_auth_words(line);
+    server_auth_words(s, line);
 }
 
 static bool starttls_offered(const struct server *s)
@@ -71,23 +70,34 @@ static bool starttls_offered(const struct server *s)
 
 static const struct {
     enum cap cap;
+    bool usual;
     bool (*offered)(const struct server *s);           /* NULL: whenever the params say so */
     void (*more)(const struct server *s, struct buf *line);
 } offers[] = {
-    { CAP_PIPELINING, NULL, NULL },
-    { CAP_SIZE, NULL, offer_size },
-    { CAP_8BITMIME, NULL, NULL },
-    { CAP_BINARYMIME, NULL, NULL },
-    { CAP_SMTPUTF8, NULL, NULL },
-    { CAP_CHUNKING, NULL, NULL },
-    { CAP_DSN, NULL, NULL },
-    { CAP_ENHANCED, NULL, NULL },
-    { CAP_REQUIRETLS, NULL, NULL },
-    { CAP_STARTTLS, starttls_offered, NULL },
-    { CAP_AUTH, server_auth_offered, offer_auth },
-    { CAP_VRFY, NULL, NULL },
-    { CAP_HELP, NULL, NULL },
+    { CAP_PIPELINING, true, NULL, NULL },
+    { CAP_SIZE, true, NULL, offer_size },
+    { CAP_8BITMIME, true, NULL, NULL },
+    { CAP_BINARYMIME, false, NULL, NULL },
+    { CAP_SMTPUTF8, true, NULL, NULL },
+    { CAP_CHUNKING, true, NULL, NULL },
+    { CAP_DSN, true, NULL, NULL },
+    { CAP_ENHANCED, true, NULL, NULL },
+    { CAP_REQUIRETLS, false, NULL, NULL },
+    { CAP_STARTTLS, true, starttls_offered, NULL },
+    { CAP_AUTH, true, server_auth_offered, offer_auth },
+    { CAP_VRFY, false, NULL, NULL },
+    { CAP_HELP, false, NULL, NULL },
 };
+
+uint32_t server_extensions(bool usual)
+{
+    uint32_t bits = 0;
+
+    for (size_t i = 0; i < sizeof offers / sizeof *offers; i++)
+        if (offers[i].usual || !usual)
+            bits |= offers[i].cap;
+    return bits;
+}
 
 static bool offered(const struct server *s, size_t i)
 {
@@ -435,6 +445,7 @@ static void do_bdat(struct server *s, const char *arg)
     s->chunk_left = n;
     s->chunk_last = *rest;
     s->chunk_refused = s->env.n == 0;
+    s->chunk_answer = (struct server_answer){ 503, "5.5.1 BDAT without MAIL and an accepted RCPT" };
     s->chunks = s->chunks || !s->chunk_refused;
     s->phase = PHASE_BDAT;
 }
@@ -486,26 +497,45 @@ static void do_starttls(struct server *s, const char *arg)
 
 static void do_help(struct server *s, const char *arg);
 
-static const struct row {
+/* What a command is about, for SERVER_STAGE. */
+
+static void about_first(const char *arg, struct buf *about)
+{
+    buf_add(about, arg, strcspn(arg, " \t"));
+}
+
+static void about_path(const char *arg, struct buf *about)
+{
+    const char *path = strchr(arg, ':');
+
+    if (path && path++)
+        server_path(&path, true, about);
+}
+
+struct row {
     const char *word;
     unsigned needs;
     uint32_t cap; /* must be offered; 0: always there */
     void (*handler)(struct server *s, const char *arg);
-} rows[] = {
-    { "EHLO", NEED_SMTP | NEED_ARG, 0, do_ehlo },
-    { "HELO", NEED_SMTP | NEED_ARG, 0, do_helo },
-    { "LHLO", NEED_LMTP | NEED_ARG, 0, do_ehlo },
-    { "MAIL", NEED_ARG | NEED_HELO | NEED_AUTH | NEED_NO_MAIL, 0, do_mail },
-    { "RCPT", NEED_ARG | NEED_MAIL | NEED_NO_CHUNKS, 0, do_rcpt },
-    { "DATA", NEED_NO_ARG | NEED_MAIL | NEED_NO_CHUNKS | NEED_RCPT, 0, do_data },
-    { "BDAT", 0, CAP_CHUNKING, do_bdat },
-    { "RSET", NEED_NO_ARG, 0, do_rset },
-    { "NOOP", 0, 0, do_noop },
-    { "VRFY", NEED_ARG, 0, do_vrfy },
-    { "HELP", 0, 0, do_help },
-    { "QUIT", NEED_NO_ARG, 0, do_quit },
-    { "STARTTLS", NEED_NO_ARG | NEED_HELO, CAP_STARTTLS, do_starttls },
-    { "AUTH", NEED_ARG | NEED_HELO | NEED_NO_MAIL, CAP_AUTH, server_auth_begin },
+    enum server_stage stage;
+    void (*about)(const char *arg, struct buf *about); /* NULL: nothing */
+};
+
+static const struct row rows[] = {
+    { "EHLO", NEED_SMTP | NEED_ARG, 0, do_ehlo, SERVER_AT_EHLO, about_first },
+    { "HELO", NEED_SMTP | NEED_ARG, 0, do_helo, SERVER_AT_EHLO, about_first },
+    { "LHLO", NEED_LMTP | NEED_ARG, 0, do_ehlo, SERVER_AT_EHLO, about_first },
+    { "MAIL", NEED_ARG | NEED_HELO | NEED_AUTH | NEED_NO_MAIL, 0, do_mail, SERVER_AT_MAIL, about_path },
+    { "RCPT", NEED_ARG | NEED_MAIL | NEED_NO_CHUNKS, 0, do_rcpt, SERVER_AT_RCPT, about_path },
+    { "DATA", NEED_NO_ARG | NEED_MAIL | NEED_NO_CHUNKS | NEED_RCPT, 0, do_data, SERVER_AT_DATA, NULL },
+    { "BDAT", 0, CAP_CHUNKING, do_bdat, SERVER_AT_DATA, NULL },
+    { "RSET", NEED_NO_ARG, 0, do_rset, SERVER_AT_RSET, NULL },
+    { "NOOP", 0, 0, do_noop, SERVER_AT_NOWHERE, NULL },
+    { "VRFY", NEED_ARG, 0, do_vrfy, SERVER_AT_NOWHERE, NULL },
+    { "HELP", 0, 0, do_help, SERVER_AT_NOWHERE, NULL },
+    { "QUIT", NEED_NO_ARG, 0, do_quit, SERVER_AT_QUIT, NULL },
+    { "STARTTLS", NEED_NO_ARG | NEED_HELO, CAP_STARTTLS, do_starttls, SERVER_AT_STARTTLS, NULL },
+    { "AUTH", NEED_ARG | NEED_HELO | NEED_NO_MAIL, CAP_AUTH, server_auth_begin, SERVER_AT_AUTH, about_first },
 };
 
 static void do_help(struct server *s, const char *arg)
@@ -539,24 +569,59 @@ static bool allowed(struct server *s, unsigned wanted, const char *arg)
     return true;
 }
 
+static const char *argument(const struct server *s)
+{
+    const char *blank = s->line.data + strcspn(s->line.data, " \t");
+    return blank + strspn(blank, " \t");
+}
+
+void server_command_run(struct server *s)
+{
+    s->row->handler(s, argument(s));
+}
+
+/* The octets of a chunk come all the same. */
+void server_command_refused(struct server *s, int code, const char *text)
+{
+    if (s->row->handler == do_bdat) {
+        do_bdat(s, argument(s));
+        s->chunk_refused = true;
+        s->chunk_answer = (struct server_answer){ code, text };
+        return;
+    }
+    s->rcpt_refused = s->rcpt_refused || s->row->handler == do_rcpt;
+    server_reply_said(s, code, text);
+    if (s->row->handler == do_quit)
+        s->phase = PHASE_CLOSE;
+}
+
+static void stage_or_run(struct server *s)
+{
+    if (!s->p.stages || s->row->stage == SERVER_AT_NOWHERE) {
+        server_command_run(s);
+        return;
+    }
+    if (s->row->about)
+        s->row->about(argument(s), &s->about);
+    server_ask(s, s->row->stage, s->row);
+}
+
 void server_command(struct server *s)
 {
-    size_t word, length;
-    const struct row *row;
-    const char *arg;
+    size_t length;
 
     while (s->line.len > 0 && ascii_isblank(s->line.data[s->line.len - 1]))
         buf_cut(&s->line, s->line.len - 1);
     length = s->line.len;
-    word = strcspn(s->line.data, " \t");
-    row = find_row(s->line.data, word);
-    arg = s->line.data + word + strspn(s->line.data + word, " \t");
-    if (!row)
+    s->row = find_row(s->line.data, strcspn(s->line.data, " \t"));
+    if (!s->row)
         server_reply(s, 500, "5.5.2", "unknown command");
-    else if (row->cap && !server_offers(s, row->cap))
-        server_reply(s, 502, "5.5.1", "%s is not offered", row->word);
-    else if (length > SERVER_COMMAND_MAX && row->handler != server_auth_begin)
+    else if (s->turned_away && s->row->handler != do_quit)
+        server_reply(s, 503, "5.5.1", "there is no service here");
+    else if (s->row->cap && !server_offers(s, s->row->cap))
+        server_reply(s, 502, "5.5.1", "%s is not offered", s->row->word);
+    else if (length > SERVER_COMMAND_MAX && s->row->handler != server_auth_begin)
         server_reply(s, 500, "5.5.2", "the line is too long");
-    else if (allowed(s, row->needs, arg))
-        row->handler(s, arg);
+    else if (allowed(s, s->row->needs, argument(s)))
+        stage_or_run(s);
 }

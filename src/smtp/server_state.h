@@ -30,11 +30,16 @@ enum line_place {
 };
 
 struct mechanism;
+struct row;
 
 struct server {
     struct server_params p;
     enum server_phase phase;
-    enum server_want asked; /* LOGIN, DATA, DROP, MESSAGE: the driver has to answer; READ: nothing */
+    enum server_want asked; /* LOGIN, STEP, STAGE, DATA, DROP, MESSAGE: the driver has to answer; READ: nothing */
+    enum server_stage stage;
+    const struct row *row;  /* the command that waits for the driver's word; NULL: the greeting */
+    struct buf about;       /* own: what it is about */
+    bool turned_away;       /* the greeting was a refusal: only QUIT is understood */
 
     const char *at, *end;   /* input not eaten: in the driver's block or in kept */
     struct buf kept;        /* own */
@@ -59,12 +64,15 @@ struct server {
     int64_t octets;
     int64_t chunk_left;
     bool chunks, chunk_last, chunk_refused; /* chunks: BDAT was used in this transaction */
+    struct server_answer chunk_answer; /* to a chunk that is refused; code 0: there is no transaction for it. Text borrowed */
 
     const struct mechanism *mechanism;
     int auth_round;
     bool auth_failed;       /* OAuth: the error was told, the client's empty answer is due */
     struct buf user, password;
     struct server_login login;
+    struct server_step step;
+    struct buf response;    /* own: of step */
     bool logged_in;
 };
 
@@ -74,15 +82,25 @@ static inline bool server_offers(const struct server *s, uint32_t cap) { return 
 __attribute__((format(printf, 4, 5))) void server_reply(struct server *s, int code, const char *enhanced, const char *fmt, ...);
 void server_reply_text(struct server *s, int code, bool more, const char *text);
 
-/* A complete line, NUL-terminated in s->line (server_rows.c). */
+/* The same by somebody else's text: an enhanced code at its start is left out where they are not offered; 421 closes. */
+void server_reply_said(struct server *s, int code, const char *text);
+
+void server_greet(struct server *s);
+
+/* A complete line, NUL-terminated in s->line (server_rows.c). It waits in s->row when asked is SERVER_STAGE. */
 void server_command(struct server *s);
+void server_command_refused(struct server *s, int code, const char *text);
+void server_command_run(struct server *s);
+
+/* Waits for the driver's word on what comes next. */
+void server_ask(struct server *s, enum server_stage stage, const struct row *row);
 
 /* Ends the transaction; what the driver has of the message is to be dropped. */
 void server_reset(struct server *s);
 
 /* server_auth.c */
 bool server_auth_offered(const struct server *s);
-void server_auth_words(struct buf *out);
+void server_auth_words(const struct server *s, struct buf *out);
 void server_auth_begin(struct server *s, const char *arg);
 void server_auth_line(struct server *s);
 

@@ -50,8 +50,40 @@ static void take_login(struct server *s)
     server_login_answer(s, strcmp(l->user, "user") == 0 && strcmp(l->password, "pass") == 0);
 }
 
+/* A mechanism of the driver's own: "hello", a challenge, "proof", another, an empty response. */
+static void take_step(struct server *s)
+{
+    const struct server_step *step = server_step(s);
+    struct buf challenge = BUF_INIT;
+
+    buf_adds(&challenge, step->first ? "prove it" : "so do I");
+    if (strcmp(step->response->data, step->first ? "hello" : "proof") == 0)
+        server_challenge(s, &challenge);
+    else
+        server_step_done(s, "user", step->response->len == 0 && !step->first);
+    buf_free(&challenge);
+}
+
+/* Addresses and names that begin with a digit are refused with that class; so are stages by the name of the server. */
+static void take_stage(struct server *s, const char *name)
+{
+    const char *about;
+    enum server_stage stage = server_stage(s, &about);
+
+    if (*about >= '4' && *about <= '5')
+        server_stage_answer(s, *about == '4' ? 450 : 550, "5.7.1 no");
+    else if ((stage == SERVER_AT_CONNECT && strcmp(name, "away") == 0) || (stage == SERVER_AT_DATA && strcmp(name, "nodata") == 0))
+        server_stage_answer(s, 554, "5.3.2 no");
+    else if (stage == SERVER_AT_QUIT && strcmp(name, "noquit") == 0)
+        server_stage_answer(s, 500, "no");
+    else if (stage == SERVER_AT_RSET)
+        server_stage_answer(s, 421, "4.3.2 gone");
+    else
+        server_stage_answer(s, 0, NULL);
+}
+
 /* Serves until the server wants input; false: closed. */
-static bool serve(struct server *s, struct seen *seen)
+static bool serve_as(struct server *s, const char *name, struct seen *seen)
 {
     const char *p;
     size_t n;
@@ -66,6 +98,8 @@ static bool serve(struct server *s, struct seen *seen)
             break;
         case SERVER_TLS: buf_adds(&seen->out, "[tls]"); server_tls_up(s); break;
         case SERVER_LOGIN: take_login(s); break;
+        case SERVER_STEP: take_step(s); break;
+        case SERVER_STAGE: take_stage(s, name); break;
         case SERVER_DATA:
             server_data(s, &p, &n);
             buf_add(&seen->letter, p, n);
@@ -77,17 +111,22 @@ static bool serve(struct server *s, struct seen *seen)
     }
 }
 
+static bool serve(struct server *s, struct seen *seen)
+{
+    return serve_as(s, "mx", seen);
+}
+
 static void play(const struct server_params *p, const char *in, size_t n, size_t portion, struct seen *seen)
 {
     struct server *s = server_new(p);
-    bool open = serve(s, seen);
+    bool open = serve_as(s, p->name, seen);
     char block[1024];
 
     for (size_t at = 0; open && at < n; at += portion) {
         size_t now = n - at < portion ? n - at : portion;
         memcpy(block, in + at, now);
         server_input(s, block, now);
-        open = serve(s, seen);
+        open = serve_as(s, p->name, seen);
         memset(block, '#', sizeof block); /* the block is the driver's again */
     }
     server_free(s);
@@ -130,6 +169,7 @@ static void check(const struct row *row, size_t portion)
 #define SMTP .p = { .name = "mx", .extensions = ALL }
 #define LMTP .p = { .name = "mx", .extensions = ALL, .lmtp = true }
 #define AUTH .p = { .name = "mx", .extensions = ALL, .auth_offered = true, .auth_without_tls = true, .tls_offered = true }
+#define STAGES(name_) .p = { .name = name_, .extensions = ALL, .stages = true, .auth_offered = true, .auth_without_tls = true }
 #define HI "EHLO me\r\n"
 #define TO "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"
 #define DATA HI TO "DATA\r\n"
@@ -186,6 +226,25 @@ static const struct row rows[] = {
       "220 250 535 334 501 504 501 501 ", NULL },
     { "AUTH needs TLS", .p = { .name = "mx", .extensions = ALL, .auth_offered = true, .auth_required = true, .tls_offered = true },
       HI "AUTH PLAIN AHVzZXIAcGFzcw==\r\nMAIL FROM:<a@b>\r\n", "220 250 538 530 ", NULL },
+    { "AUTH SCRAM by the driver", AUTH, HI "AUTH SCRAM-SHA-256 aGVsbG8=\r\ncHJvb2Y=\r\n\r\nAUTH PLAIN\r\n", "220 250 334 334 235 503 ", NULL },
+    { "AUTH SCRAM asked first", AUTH, HI "AUTH SCRAM-SHA-256\r\naGVsbG8=\r\ncHJvb2Y=\r\n\r\n", "220 250 334 334 334 235 ", NULL },
+    { "AUTH SCRAM refused", AUTH, HI "AUTH SCRAM-SHA-256 aGVsbG8=\r\naGVsbG8=\r\nAUTH SCRAM-SHA-256 !\r\nNOOP\r\n", "220 250 334 535 501 250 ", NULL },
+    { "AUTH SCRAM cancelled, begun again", AUTH, HI "AUTH SCRAM-SHA-256 aGVsbG8=\r\n*\r\nAUTH SCRAM-SHA-256 aGVsbG8=\r\ncHJvb2Y=\r\n\r\n",
+      "220 250 334 501 334 334 235 ", NULL },
+    { "AUTH SCRAM-PLUS needs TLS", AUTH, HI "AUTH SCRAM-SHA-256-PLUS aGVsbG8=\r\n", "220 250 504 ", NULL },
+    { "AUTH SCRAM-PLUS under TLS", .p = { .name = "mx", .extensions = ALL, .auth_offered = true, .tls_up = true },
+      HI "AUTH SCRAM-SHA-256-PLUS aGVsbG8=\r\ncHJvb2Y=\r\n\r\n", "220 250 334 334 235 ", NULL },
+    { "stages that answer as usual", STAGES("mx"), DATA "x\r\n.\r\n" TO "BDAT 1 LAST\r\nyQUIT\r\n",
+      "220 250 250 250 354 250 250 250 250 221 [close]", "a@b>c@d:x\r\n|a@b>c@d:y|" },
+    { "turned away", STAGES("away"), HI "NOOP\r\nQUIT\r\n", "554 503 503 221 [close]", NULL },
+    { "names refused", STAGES("mx"), "EHLO 5me\r\nMAIL FROM:<a@b>\r\n" HI "MAIL FROM:<5@b>\r\nMAIL FROM:<a@b>\r\nRCPT TO:<4@d>\r\nRCPT TO:<c@d>\r\n"
+      "RCPT TO:<5@d> NOTIFY=NEVER\r\nDATA\r\n.\r\n", "220 550 503 250 550 250 450 250 550 354 250 ", "a@b>c@d:|" },
+    { "what is malformed is answered as such", STAGES("mx"), HI "MAIL FROM:5@b>\r\nMAIL 5\r\nRCPT TO:<5@d>\r\n", "220 250 501 501 503 ", NULL },
+    { "DATA refused", STAGES("nodata"), DATA "NOOP\r\n", "220 250 250 250 554 250 ", NULL },
+    { "a chunk refused is eaten", STAGES("nodata"), HI TO "BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", "220 250 250 250 554 250 ", NULL },
+    { "QUIT refused closes all the same", STAGES("noquit"), HI "QUIT\r\n", "220 250 500 [close]", NULL },
+    { "421 closes", STAGES("mx"), HI "RSET\r\nNOOP\r\n", "220 250 421 [close]", NULL },
+    { "mechanism refused", STAGES("mx"), HI "AUTH 5\r\n", "220 250 550 ", NULL },
     { "others", SMTP, "NOOP x\r\nHELP\r\nHELO me\r\nVRFY x\r\nQUIT now\r\n", "220 250 214 250 252 501 ", NULL },
 };
 
@@ -274,6 +333,44 @@ static void test_bounds(void **state)
     buf_free(&seen.letter);
 }
 
+/* LMTP: each recipient has a reply of its own, and 421 is the last of all. */
+static void test_answers(void **state)
+{
+    const struct server_params p = { .name = "mx", .lmtp = true };
+    static const char in[] = "LHLO me\r\n" TO "RCPT TO:<e@f>\r\nRCPT TO:<g@h>\r\nDATA\r\n.\r\n";
+    static const struct server_answer answers[] = { { 250, "2.0.0 ok" }, { 450, "4.2.2 full" }, { 550, "no" } };
+    struct server *s = server_new(&p);
+    struct seen seen = { BUF_INIT, BUF_INIT, BUF_INIT };
+
+    (void)state;
+    serve(s, &seen);
+    server_input(s, in, sizeof in - 1);
+    assert_int_equal(server_next(s), SERVER_MESSAGE);
+    server_message_answers(s, answers);
+    serve(s, &seen);
+    assert_non_null(strstr(seen.out.data, "\r\n250 ok\r\n450 full\r\n550 no\r\n"));
+    buf_free(&seen.out);
+    server_free(s);
+}
+
+static void test_mechanisms(void **state)
+{
+    struct strlist only = STRLIST_INIT;
+    const struct server_params p = { .name = "mx", .extensions = ALL, .auth_offered = true, .auth_without_tls = true, .mechanisms = &only };
+    struct seen seen = { BUF_INIT, BUF_INIT, BUF_INIT };
+    static const char in[] = HI "AUTH PLAIN AHVzZXIAcGFzcw==\r\n";
+
+    (void)state;
+    strlist_add(&only, "LOGIN");
+    strlist_add(&only, "SCRAM-SHA-256-PLUS");
+    play(&p, in, sizeof in - 1, 100, &seen);
+    assert_non_null(strstr(seen.out.data, "250 AUTH LOGIN\r\n504 "));
+    assert_true(server_extensions(true) & CAP_CHUNKING && !(server_extensions(true) & CAP_REQUIRETLS));
+    assert_true(server_extensions(false) & CAP_REQUIRETLS);
+    strlist_free(&only);
+    buf_free(&seen.out);
+}
+
 static void test_envelope(void **state)
 {
     const struct server_params p = { .name = "mx", .extensions = ALL, .tls_up = true };
@@ -307,6 +404,8 @@ int main(void)
         cmocka_unit_test(test_injection),
         cmocka_unit_test(test_one_flight),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_mechanisms),
         cmocka_unit_test(test_envelope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
