@@ -1,19 +1,13 @@
-/* gsasl: the cryptographic mechanisms, made by libgsasl. It brings Kerberos with it, so it is loaded when the first server
- * offers one of them and not before. */
-#include <gsasl.h>
+/* gsasl: the cryptographic mechanisms, made by libgsasl. */
+#include "auth/gsasl_door.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/mechanism.h"
 #include "base/codec.h"
-#include "base/door.h"
 
-#define GSASL_SYMBOLS(X)                                                                                     \
-    X(gsasl_init) X(gsasl_done) X(gsasl_client_support_p) X(gsasl_client_start) X(gsasl_step) X(gsasl_finish) \
-    X(gsasl_property_set) X(gsasl_property_fast) X(gsasl_free) X(gsasl_strerror)
-DOOR_STRUCT(gsasl_api, GSASL_SYMBOLS);
-const struct gsasl_api *gsasl_door(struct err *e);
 DOOR_DEFINE(gsasl_door, gsasl_api, GSASL_SYMBOLS, "libgsasl.so.18", "libgsasl18")
 
 struct libgsasl {
@@ -105,18 +99,22 @@ static int set_properties(const struct sasl *s, const struct libgsasl *g, bool b
     return code;
 }
 
-/* The library frees its copies without wiping them. */
-static void close_session(struct libgsasl *g)
+void gsasl_door_finish(const struct gsasl_api *api, Gsasl_session *session)
 {
     static const Gsasl_property secrets[] = { GSASL_PASSWORD, GSASL_SCRAM_SALTED_PASSWORD };
-    if (!g->session)
+    if (!session)
         return;
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
-        char *copy = (char *)g->api->gsasl_property_fast(g->session, secrets[i]);
+        char *copy = (char *)api->gsasl_property_fast(session, secrets[i]);
         if (copy)
             explicit_bzero(copy, strlen(copy));
     }
-    g->api->gsasl_finish(g->session);
+    api->gsasl_finish(session);
+}
+
+static void close_session(struct libgsasl *g)
+{
+    gsasl_door_finish(g->api, g->session);
     g->session = NULL;
 }
 
