@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/event.h"
+#include "base/strlist.h"
 #include "net/loop.h"
 #include "net/stream.h"
 
@@ -49,6 +50,15 @@ void dial_free(struct dial *d);           /* ends whatever is still under way; N
 /* A listening, non-blocking socket. spec: "host:port", "[v6]:port", ":port", "port" or "/path" of a unix socket
  * (created 0600; a stale one is replaced). No host: 127.0.0.1. Port 0: the system chooses. *port gets the port (0 for unix). -1: *e is set. */
 int listen_on(const char *spec, int *port, struct err *e);
+
+/* Listening sockets that this process was given by whoever started it (the protocol of sd_listen_fds(3)): descriptors from
+ * LISTEN_FIRST on, one name for each ("" where none was told). They become non-blocking and close-on-exec, and what told of them
+ * leaves the environment. No sockets: no names. false: *e is set. */
+enum { LISTEN_FIRST = 3 };
+bool listen_inherited(struct strlist *names, struct err *e);
+
+/* Where a socket listens, in the form of a spec: the caller's. *port as above. */
+char *listen_spec(int fd, int *port);
 
 /* Accepts one connection; NULL when there is none now. */
 struct stream *listen_accept(int fd, struct err *e);

@@ -1,5 +1,8 @@
 /* listen: sockets that wait for connections, for sink. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -15,7 +18,7 @@
 #include "base/buf.h"
 #include "net/dial.h"
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 1024 }; /* the kernel has its own limit */
 
 static int listen_failed(struct err *e, int fd, const char *spec)
 {
@@ -87,13 +90,17 @@ static bool split_spec(const char *spec, char **host, int *port)
     return true;
 }
 
+union address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    struct sockaddr_un un;
+    struct sockaddr_storage storage;
+};
+
 static int bound_port(int fd)
 {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-    } a = { 0 };
+    union address a = { 0 };
     socklen_t len = sizeof a;
     getsockname(fd, &a.any, &len);
     return ntohs(a.any.sa_family == AF_INET6 ? a.in6.sin6_port : a.in.sin_port);
@@ -137,6 +144,59 @@ int listen_on(const char *spec, int *port, struct err *e)
     if (fd >= 0)
         *port = bound_port(fd);
     return fd;
+}
+
+char *listen_spec(int fd, int *port)
+{
+    union address a = { 0 };
+    socklen_t len = sizeof a - 1; /* a unix path may come without NUL */
+    char text[INET6_ADDRSTRLEN] = "";
+    *port = 0;
+    if (getsockname(fd, &a.any, &len) < 0)
+        return xstrdup("");
+    if (a.any.sa_family == AF_UNIX)
+        return xasprintf("/%s", a.un.sun_path + (a.un.sun_path[0] == '/'));
+    *port = bound_port(fd);
+    if (a.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &a.in6.sin6_addr, text, sizeof text);
+        return xasprintf("[%s]:%d", text, *port);
+    }
+    inet_ntop(AF_INET, &a.in.sin_addr, text, sizeof text);
+    return xasprintf("%s:%d", text, *port);
+}
+
+static bool prepare_inherited(int fd, struct err *e)
+{
+    int type = 0, listening = 0, flags = fcntl(fd, F_GETFL);
+    socklen_t len = sizeof(int);
+    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0
+        || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || type != SOCK_STREAM || !listening) {
+        err_set(e, FAULT_CONFIG, "the inherited descriptor %d is not a stream socket that listens", fd);
+        return err_hint(e, "in a systemd unit this wants ListenStream= and Accept=no");
+    }
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return err_sys(e, FAULT_SYSTEM, errno, "cannot use the inherited descriptor %d", fd);
+    return true;
+}
+
+bool listen_inherited(struct strlist *names, struct err *e)
+{
+    enum { MOST = 1000 };
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *told = getenv("LISTEN_FDNAMES");
+    long long process, n = 0;
+    bool ok = true;
+    if (!pid || !fds || !ascii_number(pid, 1, INT_MAX, &process) || process != getpid() || !ascii_number(fds, 1, MOST, &n))
+        return true;
+    for (int i = 0; i < n && ok; i++) {
+        size_t length = told ? strcspn(told, ":") : 0;
+        strlist_addn(names, told ? told : "", length);
+        told = told && told[length] ? told + length + 1 : NULL;
+        ok = prepare_inherited(LISTEN_FIRST + i, e);
+    }
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return ok;
 }
 
 struct stream *listen_accept(int fd, struct err *e)

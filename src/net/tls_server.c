@@ -26,8 +26,10 @@ static void add_made_name(const struct gnutls_api *api, gnutls_x509_crt_t crt, c
 }
 
 static int fill_certificate(const struct gnutls_api *api, gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
-                            const struct strlist *names)
+                            const struct tls_server_params *p)
 {
+    const struct strlist *names = p->names;
+    const bool usual = p->not_before == 0 && p->not_after == 0;
     const char *first = names && names->n > 0 ? names->v[0] : "localhost";
     unsigned char serial[16];
     time_t now = time(NULL);
@@ -40,8 +42,8 @@ static int fill_certificate(const struct gnutls_api *api, gnutls_x509_crt_t crt,
         add_made_name(api, crt, names->v[i]);
     if (!names || names->n == 0)
         add_made_name(api, crt, first);
-    api->gnutls_x509_crt_set_activation_time(crt, now - DAY);
-    api->gnutls_x509_crt_set_expiration_time(crt, now + MADE_DAYS * DAY);
+    api->gnutls_x509_crt_set_activation_time(crt, now + (usual ? -1 : p->not_before) * DAY);
+    api->gnutls_x509_crt_set_expiration_time(crt, now + (usual ? MADE_DAYS : p->not_after) * DAY);
     api->gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE);
     api->gnutls_x509_crt_set_key_purpose_oid(crt, GNUTLS_KP_TLS_WWW_SERVER, 0);
     if (rc >= 0)
@@ -49,7 +51,7 @@ static int fill_certificate(const struct gnutls_api *api, gnutls_x509_crt_t crt,
     return rc < 0 ? rc : api->gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0);
 }
 
-static int make_certificate(struct tls_server *s, const struct strlist *names)
+static int make_certificate(struct tls_server *s, const struct tls_server_params *p)
 {
     const struct gnutls_api *api = s->api;
     gnutls_x509_privkey_t key = NULL;
@@ -60,7 +62,7 @@ static int make_certificate(struct tls_server *s, const struct strlist *names)
     if (rc >= 0)
         rc = api->gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
     if (rc >= 0)
-        rc = fill_certificate(api, crt, key, names);
+        rc = fill_certificate(api, crt, key, p);
     if (rc >= 0)
         rc = api->gnutls_certificate_set_x509_key(s->credentials, &crt, 1, key); /* copies both */
     if (crt)
@@ -74,7 +76,7 @@ static bool load_certificate(struct tls_server *s, const struct tls_server_param
 {
     int rc;
     if (!p->cert_file && !p->key_file) {
-        rc = make_certificate(s, p->names);
+        rc = make_certificate(s, p);
         if (rc < 0)
             return err_set(e, FAULT_SYSTEM, "cannot make a certificate: %s", s->api->gnutls_strerror(rc));
     } else {
