@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/scram.h"
 #include "base/ascii.h"
 #include "cmd/cmd.h"
 #include "conf/cmdline.h"
@@ -34,6 +35,10 @@ static const struct option rows[] = {
     { .name = "lmtp", .group = "Listening", FLAG, O(lmtp), .help = "speak LMTP" },
     { .name = "once", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX, O(once),
       .help = "end after so many messages; with a script, connections" },
+    { .name = "connections", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .def = "500", .min = 1, .max = 100000,
+      O(connections), .help = "so many at once; more wait" },
+    { .name = "idle", .group = "Listening", .type = OPTION_SECONDS, ARGV, .arg = "SECONDS", .def = "300", O(idle),
+      .help = "close a connection on which nothing moves for so long" },
 
     { .name = "maildir", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "DIR", O(maildir), .help = "store in this Maildir" },
     { .name = "mbox", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "FILE", O(mbox), .help = "append to this mbox file" },
@@ -42,17 +47,32 @@ static const struct option rows[] = {
 
     { .name = "auth", .group = "Protocol", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_SECRET,
       .arg = "USER:PASS|any", O(auth), .help = "offer AUTH and accept this user, or anybody" },
+    { .name = "auth_mechanisms", .group = "Protocol", MULTI, .arg = "LIST", O(auth_mechanisms),
+      .help = "offer these mechanisms only" },
     { .name = "auth_required", .group = "Protocol", FLAG, O(auth_required), .help = "refuse MAIL before AUTH" },
     { .name = "extensions", .group = "Protocol", MULTI, .arg = "LIST", O(extensions),
       .help = "offer these EHLO keywords only; -WORD: all but this; none" },
     { .name = "size", .group = "Protocol", .type = OPTION_NUMBER, ARGV, .arg = "OCTETS", .max = LONG_MAX, O(size),
       .help = "largest message" },
+    { .name = "recipients", .group = "Protocol", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX, O(recipients),
+      .help = "most recipients of a message" },
     { .name = "script", .group = "Protocol", .type = OPTION_FILE, ARGV, .arg = "FILE", O(script),
       .help = "play the server's side of this dialogue" },
 
     { .name = "tls_cert", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_cert),
       .help = "certificate (one is made when there is none)" },
     { .name = "tls_key", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_key), .help = "its private key" },
+
+    { .name = "reject", .group = "Faults", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "STAGE:CODE", .at = OPTION_BY_HAND,
+      .help = "refuse: STAGE[=PATTERN]:CODE[:TEXT][:EVERY]" },
+    { .name = "delay", .group = "Faults", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "STAGE:SECONDS", .at = OPTION_BY_HAND,
+      .help = "answer late: STAGE[=PATTERN]:SECONDS[:EVERY]" },
+    { .name = "drop", .group = "Faults", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "STAGE", .at = OPTION_BY_HAND,
+      .help = "close without an answer: STAGE[=PATTERN][:EVERY]; body=OCTETS" },
+    { .name = "drip", .group = "Faults", .type = OPTION_SECONDS, ARGV, .arg = "SECONDS", .def = "off", O(drip),
+      .help = "answer octet by octet, with such pauses" },
+    { .name = "tls", .group = "Faults", .type = OPTION_WORD, ARGV, .arg = "VARIANT", .def = "usual", .words = sink_tls_words, O(tls),
+      .help = "what TLS is like: usual, expired, wrong-name, tls1.2, drop, …" },
 
     { .name = "quiet", .letter = 'q', .group = "Output", FLAG, O(quiet), .help = "no line for each message" },
     { .name = "json", .group = "Output", FLAG, O(json), .help = "a JSON object instead of each line" },
@@ -92,9 +112,10 @@ static bool catch_signals(struct err *e)
 /* ---- listening ---- */
 
 struct listener {
-    const char *spec; /* borrowed */
+    char *spec;     /* own */
     int fd, port;
     bool tls;
+    bool inherited; /* a unix socket's file is not ours to remove */
 };
 
 struct run {
@@ -102,9 +123,10 @@ struct run {
     struct arguments arguments;
     struct show_text text;
     struct show_json json;
+    struct strlist inherited;   /* names of the sockets that we were given */
     struct listener *listeners; /* own */
     size_t listeners_n;
-    struct client **clients;    /* own, SINK_CLIENTS_MAX */
+    struct client **clients;    /* own, --connections of them */
     size_t clients_n;
     unsigned number;
     usec no_accept_until;       /* the system has no descriptors left */
@@ -136,24 +158,43 @@ static void tell_listener(struct run *r, const struct listener *l)
     free(address);
 }
 
+static void add_listener(struct run *r, struct listener l)
+{
+    r->listeners = xrealloc(r->listeners, (r->listeners_n + 1) * sizeof l);
+    r->listeners[r->listeners_n++] = l;
+}
+
 static bool add_listeners(struct run *r, const struct strlist *specs, bool tls, struct err *e)
 {
     for (size_t i = 0; i < specs->n; i++) {
-        struct listener l = { .spec = specs->v[i], .tls = tls };
-        l.fd = listen_on(l.spec, &l.port, e);
-        if (l.fd < 0)
+        int port, fd = listen_on(specs->v[i], &port, e);
+        if (fd < 0)
             return false;
-        r->listeners = xrealloc(r->listeners, (r->listeners_n + 1) * sizeof l);
-        r->listeners[r->listeners_n++] = l;
+        add_listener(r, (struct listener){ .spec = xstrdup(specs->v[i]), .fd = fd, .port = port, .tls = tls });
     }
     return true;
+}
+
+static bool is_tls_name(const char *name)
+{
+    return ascii_ieq(name, "tls");
+}
+
+static void add_inherited(struct run *r)
+{
+    for (size_t i = 0; i < r->inherited.n; i++) {
+        struct listener l = { .fd = LISTEN_FIRST + (int)i, .tls = is_tls_name(r->inherited.v[i]), .inherited = true };
+        l.spec = listen_spec(l.fd, &l.port);
+        add_listener(r, l);
+    }
 }
 
 static bool start_listening(struct run *r, struct err *e)
 {
     struct sink_options *o = &r->sink.opt;
 
-    if (o->listen.n == 0 && o->listen_tls.n == 0)
+    add_inherited(r);
+    if (o->listen.n == 0 && o->listen_tls.n == 0 && r->inherited.n == 0)
         strlist_add(&o->listen, "127.0.0.1:0");
     if (!add_listeners(r, &o->listen, false, e) || !add_listeners(r, &o->listen_tls, true, e))
         return false;
@@ -169,27 +210,22 @@ static void stop_listening(struct run *r)
 {
     for (size_t i = 0; i < r->listeners_n; i++) {
         close(r->listeners[i].fd);
-        if (r->listeners[i].spec[0] == '/')
+        if (r->listeners[i].spec[0] == '/' && !r->listeners[i].inherited)
             unlink(r->listeners[i].spec);
+        free(r->listeners[i].spec);
     }
     free(r->listeners);
 }
 
 /* ---- what is offered ---- */
 
-static const enum cap offered[] = {
-    CAP_PIPELINING, CAP_SIZE, CAP_8BITMIME, CAP_SMTPUTF8, CAP_CHUNKING, CAP_DSN, CAP_ENHANCED, CAP_STARTTLS, CAP_AUTH,
-};
-static const enum cap possible[] = { CAP_BINARYMIME, CAP_REQUIRETLS, CAP_VRFY, CAP_HELP };
-
 static uint32_t cap_by_word(const char *word)
 {
-    for (size_t i = 0; i < sizeof offered / sizeof *offered; i++)
-        if (ascii_ieq(word, cap_word(offered[i])))
-            return offered[i];
-    for (size_t i = 0; i < sizeof possible / sizeof *possible; i++)
-        if (ascii_ieq(word, cap_word(possible[i])))
-            return possible[i];
+    uint32_t all = server_extensions(false);
+
+    for (uint32_t cap = 1; cap && cap <= all; cap <<= 1)
+        if ((all & cap) && ascii_ieq(word, cap_word(cap)))
+            return cap;
     return 0;
 }
 
@@ -198,8 +234,7 @@ static bool choose_extensions(struct sink *s, struct err *e)
     const struct strlist *words = &s->opt.extensions;
     bool all_but = words->n == 0 || words->v[0][0] == '-';
 
-    for (size_t i = 0; all_but && i < sizeof offered / sizeof *offered; i++)
-        s->extensions |= offered[i];
+    s->extensions = all_but ? server_extensions(true) : 0;
     for (size_t i = 0; i < words->n; i++) {
         const char *word = words->v[i];
         bool minus = word[0] == '-';
@@ -215,32 +250,42 @@ static bool choose_extensions(struct sink *s, struct err *e)
     return true;
 }
 
-/* A certificate costs a little time to make: only where TLS can come up. */
-static bool prepare_tls(struct sink *s, struct err *e)
+/* What is known of the password decides: SCRAM proves that both sides know it, so it cannot be offered for any. */
+static bool mechanism_possible(const struct sink *s, const char *name)
 {
-    const struct sink_options *o = &s->opt;
-    bool asked = o->listen_tls.n > 0 || o->tls_cert || (s->script && script_wants_tls(s->script));
-    struct strlist names = STRLIST_INIT;
-    struct tls_server_params p = { .cert_file = o->tls_cert, .key_file = o->tls_key, .names = &names };
-    struct err why = ERR_INIT;
+    struct err ignored = ERR_INIT;
+    bool possible = !strstr(name, "SCRAM") || (!ascii_ieq(s->opt.auth, "any") && scram_usable(&ignored));
 
-    if (!asked && (s->script || !(s->extensions & CAP_STARTTLS)))
+    err_clear(&ignored);
+    return possible;
+}
+
+static bool choose_mechanisms(struct sink *s, struct err *e)
+{
+    const struct strlist *wanted = &s->opt.auth_mechanisms;
+    const char *const *known = server_mechanisms();
+
+    if (!s->opt.auth)
         return true;
-    strlist_add(&names, "localhost");
-    strlist_add(&names, "127.0.0.1");
-    strlist_add(&names, "::1");
-    if (!ascii_ieq(s->name, "localhost"))
-        strlist_add(&names, s->name);
-    s->tls = tls_server_new(&p, &why);
-    strlist_free(&names);
-    if (s->tls)
-        return true;
-    if (asked) {
-        err_move(e, &why);
-        return false;
-    }
-    err_clear(&why); /* built without TLS: STARTTLS is not offered */
+    for (; *known; known++)
+        if ((wanted->n == 0 || strlist_has_nocase(wanted, *known)) && mechanism_possible(s, *known))
+            strlist_add(&s->mechanisms, *known);
+    for (size_t i = 0; i < wanted->n; i++)
+        if (!strlist_has_nocase(&s->mechanisms, wanted->v[i]))
+            return err_set(e, FAULT_USAGE, "the sink cannot offer the mechanism '%s'", wanted->v[i]) ||
+                   err_hint(e, "%s", ascii_nearest(wanted->v[i], server_mechanisms()) && ascii_ieq(s->opt.auth, "any")
+                                ? "SCRAM needs a password that is known: --auth=USER:PASS" : "see envoi-sink(1) for those it knows");
     return true;
+}
+
+static bool wants_tls(const struct run *r)
+{
+    const struct sink_options *o = &r->sink.opt;
+    bool asked = o->listen_tls.n > 0 || o->tls_cert || o->tls != SINK_TLS_USUAL || (r->sink.script && script_wants_tls(r->sink.script));
+
+    for (size_t i = 0; i < r->inherited.n; i++)
+        asked |= is_tls_name(r->inherited.v[i]);
+    return asked;
 }
 
 static bool check_options(const struct sink_options *o, struct err *e)
@@ -251,8 +296,8 @@ static bool check_options(const struct sink_options *o, struct err *e)
         return err_set(e, FAULT_USAGE, "--tls-cert and --tls-key belong together");
     if (o->auth && !strchr(o->auth, ':') && !ascii_ieq(o->auth, "any"))
         return err_set(e, FAULT_USAGE, "--auth wants USER:PASS or 'any'");
-    if (o->auth_required && !o->auth)
-        return err_set(e, FAULT_USAGE, "--auth-required needs --auth");
+    if ((o->auth_required || o->auth_mechanisms.n > 0) && !o->auth)
+        return err_set(e, FAULT_USAGE, "--auth-required and --auth-mechanisms need --auth");
     return true;
 }
 
@@ -319,6 +364,11 @@ static void accept_client(struct run *r, const struct listener *l)
         r->clients[r->clients_n++] = c;
 }
 
+static bool has_room(const struct run *r)
+{
+    return r->clients_n < (size_t)r->sink.opt.connections && !sink_has_enough(&r->sink);
+}
+
 /* Registers what everybody waits for. Returns where the listeners' descriptors begin: n, when none is listened to now. */
 static size_t gather(struct run *r, struct pollset *ps)
 {
@@ -337,7 +387,7 @@ static size_t gather(struct run *r, struct pollset *ps)
     listeners = ps->n;
     if (clock_now() < r->no_accept_until)
         pollset_until(ps, r->no_accept_until);
-    else if (r->clients_n < SINK_CLIENTS_MAX && !sink_has_enough(&r->sink))
+    else if (has_room(r))
         for (size_t i = 0; i < r->listeners_n; i++)
             pollset_add(ps, r->listeners[i].fd, POLLIN);
     return listeners;
@@ -364,7 +414,7 @@ static void serve(struct run *r)
                 r->clients[kept++] = c;
         }
         r->clients_n = kept;
-        for (size_t i = listeners; i < ps.n && r->clients_n < SINK_CLIENTS_MAX && !sink_has_enough(&r->sink); i++)
+        for (size_t i = listeners; i < ps.n && has_room(r); i++)
             if (ps.v[i].revents)
                 accept_client(r, &r->listeners[i - listeners]);
     }
@@ -420,23 +470,26 @@ static bool read_command_line(struct run *r, int argc, char *const *argv, struct
         return false;
     if (r->arguments.operands.n > 0)
         return err_set(e, FAULT_USAGE, "'%s' is not an option", r->arguments.operands.v[0]) || err_hint(e, "see 'envoi sink --help'");
-    return settings_bind(&r->arguments.said[0], false, &r->sink.opt, e);
+    r->sink.faults = faults_new(&r->arguments.said[0], e);
+    return r->sink.faults && settings_bind(&r->arguments.said[0], false, &r->sink.opt, e);
 }
 
 static bool sink(struct run *r, struct err *e)
 {
     struct sink *s = &r->sink;
 
-    if (!check_options(&s->opt, e) || !choose_extensions(s, e))
+    if (!check_options(&s->opt, e) || !choose_extensions(s, e) || !choose_mechanisms(s, e))
         return false;
     if (s->opt.script && !(s->script = script_load(s->opt.script, e)))
         return false;
+    if (!listen_inherited(&r->inherited, e))
+        return false;
     s->name = host_name();
-    if (!prepare_tls(s, e) || !(s->store = store_open(&s->opt, e)) || !catch_signals(e))
+    if (!sink_tls_prepare(s, wants_tls(r), e) || !(s->store = store_open(&s->opt, e)) || !catch_signals(e))
         return false;
     listen_to_events(r);
     s->block = xmalloc(SINK_BLOCK);
-    r->clients = xcalloc(SINK_CLIENTS_MAX, sizeof(struct client *));
+    r->clients = xcalloc((size_t)s->opt.connections, sizeof(struct client *));
     if (!start_listening(r, e))
         return false;
     serve(r);
@@ -450,12 +503,15 @@ static void run_free(struct run *r)
     stop_listening(r);
     store_close(s->store);
     script_free(s->script);
+    faults_free(s->faults);
+    strlist_free(&s->mechanisms);
     tls_server_free(s->tls);
     hub_free(&s->hub);
     hub_free(&s->news);
     free(s->block);
     free(s->name);
     free(r->clients);
+    strlist_free(&r->inherited);
     settings_unbind(sink_option_table(), &s->opt);
     cmd_arguments_free(&r->arguments);
 }

@@ -1,31 +1,74 @@
 /* sink: what the files of the sink share. sink.c listens and loops; sink_client.c serves one connection,
- * sink_script.c plays a dialogue on one; sink_store.c keeps the messages. */
+ * sink_script.c plays a dialogue on one; sink_store.c keeps the messages; sink_faults.c and sink_tls.c know how to misbehave. */
 #ifndef CMD_SINK_H
 #define CMD_SINK_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/event.h"
 #include "base/strlist.h"
 #include "conf/option.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "smtp/server.h"
 
 enum {
     SINK_BLOCK = 256 << 10,  /* one read */
-    SINK_CLIENTS_MAX = 500,  /* more wait in the backlog */
     SINK_TURN = 8,           /* reads before the other connections have their turn */
 };
 
+/* --tls */
+enum sink_tls {
+    SINK_TLS_USUAL, SINK_TLS_EXPIRED, SINK_TLS_NOT_YET, SINK_TLS_WRONG_NAME, SINK_TLS_OLD, SINK_TLS_1_2, SINK_TLS_1_3,
+    SINK_TLS_DROP, SINK_TLS_CLEAR, SINK_TLS_SILENT,
+};
+
 struct sink_options {
-    struct strlist listen, listen_tls, extensions;
+    struct strlist listen, listen_tls, extensions, auth_mechanisms;
     char *maildir, *mbox, *tls_cert, *tls_key, *auth, *script;
     bool print, discard, auth_required, lmtp, quiet, json, verbose;
-    long once, size;
+    long once, size, recipients, connections;
+    usec idle, drip;
+    int tls; /* enum sink_tls */
 };
 
 struct option_table sink_option_table(void);
+
+/* ---- sink_faults.c ---- */
+
+/* Those of the server session (smtp/server.h), and those of the driver. */
+enum sink_stage {
+    SINK_AT_NOWHERE = SERVER_AT_NOWHERE,
+    SINK_AT_CONNECT = SERVER_AT_CONNECT,
+    SINK_AT_EHLO = SERVER_AT_EHLO,
+    SINK_AT_STARTTLS = SERVER_AT_STARTTLS,
+    SINK_AT_AUTH = SERVER_AT_AUTH,
+    SINK_AT_MAIL = SERVER_AT_MAIL,
+    SINK_AT_RCPT = SERVER_AT_RCPT,
+    SINK_AT_DATA = SERVER_AT_DATA,
+    SINK_AT_RSET = SERVER_AT_RSET,
+    SINK_AT_QUIT = SERVER_AT_QUIT,
+    SINK_AT_BODY,    /* the message on its way */
+    SINK_AT_MESSAGE, /* it is complete, and not stored */
+    SINK_AT_STORED,  /* it is stored, and not answered */
+};
+
+struct verdict {
+    usec delay;        /* 0: none */
+    long long drop_at; /* close now, or at so many octets of the message; -1: no */
+    int code;          /* 0: answer as usual */
+    const char *text;  /* borrowed from the faults */
+};
+
+struct settings;
+struct faults;
+struct faults *faults_new(const struct settings *said, struct err *e); /* NULL: *e is set */
+void faults_free(struct faults *f);                                    /* NULL is allowed */
+
+/* What holds at this stage, now that it has come again. about: what it is about; one of n has to match a pattern. */
+struct verdict faults_at(struct faults *f, enum sink_stage stage, const char *const *about, size_t n);
 
 /* ---- sink_store.c ---- */
 
@@ -53,6 +96,8 @@ struct sink {
     char *name;              /* own: for the greeting */
     struct tls_server *tls;  /* own; NULL: no TLS */
     struct store *store;     /* own */
+    struct faults *faults;   /* own */
+    struct strlist mechanisms; /* of AUTH, to be offered */
     struct script *script;   /* own; NULL: be a server */
     struct hub hub;          /* the transcript */
     struct hub news;         /* --json: listening, received */
@@ -64,6 +109,11 @@ struct sink {
 /* A message was stored (or a script played): counts it. */
 void sink_counts(struct sink *s);
 bool sink_has_enough(const struct sink *s); /* --once */
+
+/* ---- sink_tls.c ---- */
+
+extern const char *const sink_tls_words[]; /* of --tls; ends with NULL */
+bool sink_tls_prepare(struct sink *s, bool asked, struct err *e); /* asked: TLS is not only a possibility */
 
 /* ---- one connection ---- */
 
@@ -85,10 +135,11 @@ struct client *sink_client_new(struct sink *s);   /* sink_client.c */
 struct client *script_client_new(struct sink *s); /* sink_script.c */
 
 /* What both kinds do with the stream. Failures become notes of the transcript: a client may do what it wants. */
-enum io client_handshake(struct client *c);
+enum io client_handshake(struct client *c); /* sink_tls.c */
 enum io client_read(struct client *c, size_t *n);        /* into sink->block */
 enum io client_write(struct client *c, const struct buf *out, size_t *n);
 enum io client_flush(struct client *c);
+void client_note(struct client *c, struct err *e); /* e is cleared */
 
 /* Reads and checks a script. NULL: *e is set. */
 struct script *script_load(const char *path, struct err *e);

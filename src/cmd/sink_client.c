@@ -3,38 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/scram.h"
 #include "cmd/sink.h"
-#include "smtp/server.h"
+#include "mail/header.h"
 
-enum { IDLE = 300 }; /* seconds; RFC 5321 4.5.3.2.7 */
+enum { HEAD_MAX = 64 << 10 }; /* octets of a message that are looked through for its Message-ID */
 
 /* ---- what every kind of client does with its stream ---- */
 
-static void note_failure(struct client *c, struct err *e)
+void client_note(struct client *c, struct err *e)
 {
     if (err_is_set(e))
         emit(&c->sink->hub, c->number, EV_NOTE, F_STR("text", e->text));
     err_clear(e);
-}
-
-static void tell_tls(struct client *c)
-{
-    const struct tls_facts *f = stream_tls_facts(c->stream);
-
-    if (f)
-        emit(&c->sink->hub, c->number, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher), F_STR("group", f->group));
-}
-
-enum io client_handshake(struct client *c)
-{
-    struct err e = ERR_INIT;
-    enum io io = stream_tls_server(c->stream, c->sink->tls, &e);
-
-    c->handshaking = io == IO_AGAIN;
-    if (io == IO_DONE)
-        tell_tls(c);
-    note_failure(c, &e);
-    return io;
 }
 
 enum io client_read(struct client *c, size_t *n)
@@ -43,7 +24,7 @@ enum io client_read(struct client *c, size_t *n)
     enum io io = stream_read(c->stream, c->sink->block, SINK_BLOCK, n, &e);
 
     c->reading = io == IO_AGAIN;
-    note_failure(c, &e);
+    client_note(c, &e);
     return io;
 }
 
@@ -53,7 +34,7 @@ enum io client_flush(struct client *c)
     enum io io = stream_flush(c->stream, &e);
 
     c->writing = io == IO_AGAIN;
-    note_failure(c, &e);
+    client_note(c, &e);
     return io;
 }
 
@@ -64,7 +45,7 @@ enum io client_write(struct client *c, const struct buf *out, size_t *n)
     enum io io = stream_writev(c->stream, &iov, 1, n, &e);
 
     c->writing = io == IO_AGAIN;
-    note_failure(c, &e);
+    client_note(c, &e);
     return io;
 }
 
@@ -74,7 +55,23 @@ struct sink_client {
     struct client client; /* first */
     struct server *server;
     struct letter *letter;
-    bool failed; /* the letter could not be stored */
+    struct buf head;               /* what the message begins with */
+    bool failed;                   /* the letter could not be stored */
+    bool kept;                     /* it was, and is to be answered */
+    struct server_answer *answers; /* own; answered of them are known */
+    size_t answered;
+
+    struct verdict verdict;        /* of the present stage */
+    bool consulted;                /* it is known, and waited for until … */
+    usec until;
+    long long drop_at;             /* octets of this message; -1: not within it */
+    usec next_octet;               /* --drip */
+    usec wake;                     /* a pause ends then; 0: none */
+    usec idle_at;
+
+    struct scram *scram;           /* own */
+    char *user;                    /* own: scram's */
+    struct buf binding;            /* scram's */
 };
 
 static struct server *new_server(struct client *c)
@@ -89,7 +86,10 @@ static struct server *new_server(struct client *c)
         .auth_without_tls = true,
         .auth_required = s->opt.auth_required,
         .extensions = s->extensions,
+        .mechanisms = &s->mechanisms,
+        .stages = true,
         .size_max = s->opt.size,
+        .rcpt_max = (size_t)s->opt.recipients,
         .hub = &s->hub,
         .connection = c->number,
     };
@@ -133,6 +133,7 @@ static void begin(struct sink_client *sc)
 
     if (sc->letter || sc->failed)
         return;
+    sc->drop_at = faults_at(sc->client.sink->faults, SINK_AT_BODY, NULL, 0).drop_at;
     sc->letter = letter_begin(sc->client.sink->store, server_envelope(sc->server)->sender);
     write_envelope(sc, &head);
     if (!letter_add(sc->letter, head.data, head.len, &e))
@@ -140,7 +141,18 @@ static void begin(struct sink_client *sc)
     buf_free(&head);
 }
 
-static void take_data(struct sink_client *sc)
+/* Its header section is remembered as far as it is needed for the line about it. */
+static void remember(struct sink_client *sc, const char *p, size_t n)
+{
+    const struct sink *s = sc->client.sink;
+    size_t room = HEAD_MAX - sc->head.len;
+
+    if (hub_wants(&s->news, EV_RECEIVED) || hub_wants(&s->hub, EV_RECEIVED))
+        buf_add(&sc->head, p, n < room ? n : room);
+}
+
+/* IO_EOF: the line is to be dropped. */
+static enum io take_data(struct sink_client *sc)
 {
     struct err e = ERR_INIT;
     const char *p;
@@ -148,61 +160,224 @@ static void take_data(struct sink_client *sc)
 
     begin(sc);
     server_data(sc->server, &p, &n);
+    remember(sc, p, n);
     if (sc->letter && !letter_add(sc->letter, p, n, &e))
         store_failed(sc, &e);
     server_data_taken(sc->server);
+    return sc->drop_at >= 0 && server_octets(sc->server) >= sc->drop_at ? IO_EOF : IO_DONE;
 }
 
 static void drop(struct sink_client *sc)
 {
     letter_drop(sc->letter);
     sc->letter = NULL;
-    sc->failed = false;
+    sc->failed = sc->kept = sc->consulted = false;
+    free(sc->answers);
+    sc->answers = NULL;
+    sc->answered = 0;
+    buf_reset(&sc->head);
+}
+
+/* Of what a message begins with. */
+static void message_id(const struct buf *head, struct buf *out)
+{
+    struct header_list headers = HEADER_LIST_INIT;
+    size_t used;
+    long at;
+
+    header_list_parse(&headers, head->data, head->len, &used);
+    at = header_find(&headers, "Message-ID", 0);
+    if (at >= 0)
+        header_value(&headers.v[at], out);
+    header_list_free(&headers);
 }
 
 static void tell_received(struct sink_client *sc, const char *where)
 {
     struct sink *s = sc->client.sink;
-    const struct envelope *env = server_envelope(sc->server);
+    const struct server *server = sc->server;
+    const struct envelope *env = server_envelope(server);
+    const struct tls_facts *tls = stream_tls_facts(sc->client.stream);
     struct strlist to = STRLIST_INIT;
-    const struct field fields[] = {
-        F_STR("from", env->sender), F_LIST("recipients", &to), F_INT("octets", server_octets(sc->server)),
-        F_STR("stored", *where ? where : NULL), F_STR("peer", stream_peer(sc->client.stream)), { .type = FIELD_END },
-    };
+    struct buf protocol = BUF_INIT, id = BUF_INIT;
 
     for (size_t i = 0; i < env->n; i++)
         strlist_add(&to, env->rcpts[i].address);
+    server_protocol(server, &protocol);
+    message_id(&sc->head, &id);
+    const struct field fields[] = {
+        F_STR("from", env->sender), F_LIST("recipients", &to), F_INT("octets", server_octets(server)),
+        F_STR("stored", *where ? where : NULL), F_STR("peer", stream_peer(sc->client.stream)),
+        F_STR("helo", server_helo(server)), F_STR("protocol", protocol.data), F_STR("tls", tls ? tls->version : NULL),
+        F_STR("user", server_user(server)), F_LIST("parameters", server_parameters(server)),
+        F_STR("message_id", id.len ? id.data : NULL), { .type = FIELD_END },
+    };
     hub_emit(&s->hub, sc->client.number, EV_RECEIVED, fields);
     hub_emit(&s->news, sc->client.number, EV_RECEIVED, fields);
     strlist_free(&to);
+    buf_free(&protocol);
+    buf_free(&id);
 }
 
-static void take_message(struct sink_client *sc)
+/* ---- faults ---- */
+
+static enum io carry_out(struct sink_client *sc)
+{
+    const struct buf *out = server_output(sc->server);
+    struct buf part = *out;
+    usec drip = sc->client.sink->opt.drip;
+    size_t n;
+    enum io io;
+
+    if (drip > 0) {
+        sc->wake = sc->next_octet;
+        if (clock_now() < sc->wake)
+            return IO_AGAIN;
+        part.len = 1;
+        sc->next_octet = clock_deadline(drip);
+    }
+    io = client_write(&sc->client, &part, &n);
+    if (io == IO_DONE)
+        server_wrote(sc->server, n);
+    return io;
+}
+
+/* What the options say of this stage: asked once each time it comes, then waited for. IO_EOF: the line is to be dropped. What was
+ * said before leaves first. */
+static enum io consult(struct sink_client *sc, enum sink_stage stage, const char *const *about, size_t n)
+{
+    bool holds_up;
+    enum io io = IO_DONE;
+
+    if (!sc->consulted) {
+        sc->verdict = faults_at(sc->client.sink->faults, stage, about, n);
+        sc->consulted = true;
+        sc->until = sc->verdict.delay > 0 ? clock_deadline(sc->verdict.delay) : 0;
+    }
+    holds_up = sc->until > 0 || sc->verdict.drop_at >= 0;
+    while (io == IO_DONE && holds_up && server_output(sc->server)->len > 0)
+        io = carry_out(sc);
+    if (io == IO_DONE && holds_up)
+        io = client_flush(&sc->client);
+    if (io != IO_DONE)
+        return io;
+    if (clock_now() < sc->until) {
+        sc->wake = sc->until;
+        return IO_AGAIN;
+    }
+    sc->consulted = false;
+    return sc->verdict.drop_at >= 0 ? IO_EOF : IO_DONE;
+}
+
+static enum io take_stage(struct sink_client *sc)
+{
+    const char *about;
+    enum sink_stage stage = (enum sink_stage)server_stage(sc->server, &about);
+    enum io io = consult(sc, stage, &about, 1);
+
+    if (io == IO_DONE)
+        server_stage_answer(sc->server, sc->verdict.code, sc->verdict.text);
+    return io;
+}
+
+/* ---- the end of a message ---- */
+
+static const struct server_answer stored = { 250, "2.0.0 message stored" };
+
+static struct server_answer answer_of(const struct sink_client *sc, struct server_answer usual)
+{
+    return sc->verdict.code ? (struct server_answer){ sc->verdict.code, sc->verdict.text } : usual;
+}
+
+static void answer_all(struct sink_client *sc, struct server_answer answer)
+{
+    for (size_t i = 0; i < sc->answered; i++)
+        sc->answers[i] = answer;
+}
+
+static void finish(struct sink_client *sc)
+{
+    server_message_answers(sc->server, sc->answers);
+    drop(sc);
+}
+
+/* Fills sc->answers: in LMTP every recipient has its own, in SMTP they share one. */
+static enum io refuse_some(struct sink_client *sc)
+{
+    const struct envelope *env = server_envelope(sc->server);
+    bool lmtp = sc->client.sink->opt.lmtp;
+    size_t replies = lmtp ? env->n : 1, n = lmtp ? 1 : env->n;
+
+    if (!sc->answers)
+        sc->answers = xcalloc(replies, sizeof *sc->answers);
+    while (sc->answered < replies) {
+        const char **about = xcalloc(n, sizeof *about);
+        enum io io;
+        for (size_t i = 0; i < n; i++)
+            about[i] = env->rcpts[sc->answered + i].address;
+        io = consult(sc, SINK_AT_MESSAGE, about, n);
+        free(about);
+        if (io != IO_DONE)
+            return io;
+        sc->answers[sc->answered++] = answer_of(sc, stored);
+    }
+    return IO_DONE;
+}
+
+static bool any_accepted(const struct sink_client *sc)
+{
+    for (size_t i = 0; i < sc->answered; i++)
+        if (sc->answers[i].code == stored.code)
+            return true;
+    return false;
+}
+
+/* Stores it for good. */
+static void keep(struct sink_client *sc)
 {
     struct err e = ERR_INIT;
     struct buf where = BUF_INIT;
 
-    if (sink_has_enough(sc->client.sink)) {
-        drop(sc);
-        server_message_answer(sc->server, 451, "4.3.2 the sink has the messages it was to take");
-        return;
-    }
     begin(sc);
     if (sc->letter && !letter_keep(sc->letter, &where, &e)) {
         sc->letter = NULL;
         store_failed(sc, &e);
     }
     sc->letter = NULL;
-    if (sc->failed) {
-        server_message_answer(sc->server, 451, "4.3.0 the message could not be stored");
-    } else {
+    sc->kept = !sc->failed;
+    if (sc->kept) {
         tell_received(sc, where.data);
-        server_message_answer(sc->server, 250, "2.0.0 message stored");
         sink_counts(sc->client.sink);
+    } else {
+        answer_all(sc, (struct server_answer){ 451, "4.3.0 the message could not be stored" });
     }
-    sc->failed = false;
     buf_free(&where);
 }
+
+static enum io take_message(struct sink_client *sc)
+{
+    enum io io = sc->kept ? IO_DONE : refuse_some(sc);
+
+    if (io != IO_DONE)
+        return io;
+    if (!sc->kept && any_accepted(sc)) {
+        if (sink_has_enough(sc->client.sink))
+            answer_all(sc, (struct server_answer){ 451, "4.3.2 the sink has the messages it was to take" });
+        else
+            keep(sc);
+    }
+    if (sc->kept) {
+        io = consult(sc, SINK_AT_STORED, NULL, 0);
+        if (io != IO_DONE)
+            return io;
+        if (sc->verdict.code)
+            answer_all(sc, answer_of(sc, stored));
+    }
+    finish(sc);
+    return IO_DONE;
+}
+
+/* ---- AUTH ---- */
 
 static bool same(const char *a, size_t n, const char *b)
 {
@@ -221,6 +396,38 @@ static void check_login(struct sink_client *sc)
     server_login_answer(sc->server, ok);
 }
 
+static void begin_scram(struct sink_client *sc, const char *mechanism)
+{
+    const char *auth = sc->client.sink->opt.auth, *colon = strchr(auth, ':');
+    struct scram_params p = { .mechanism = mechanism, .password = colon + 1, .binding = &sc->binding };
+
+    scram_free(sc->scram);
+    buf_reset(&sc->binding);
+    free(sc->user);
+    p.user = sc->user = xstrndup(auth, (size_t)(colon - auth));
+    if (!stream_channel_binding(sc->client.stream, &p.binding_type, &sc->binding))
+        p.binding_type = NULL;
+    sc->scram = scram_start(&p);
+}
+
+static void take_step(struct sink_client *sc)
+{
+    const struct server_step *step = server_step(sc->server);
+    struct buf challenge = BUF_INIT;
+    enum scram_verdict verdict;
+
+    if (step->first)
+        begin_scram(sc, step->mechanism);
+    verdict = sc->scram ? scram_step(sc->scram, step->response, &challenge) : SCRAM_NO;
+    if (verdict == SCRAM_MORE)
+        server_challenge(sc->server, &challenge);
+    else
+        server_step_done(sc->server, sc->user, verdict == SCRAM_YES);
+    buf_free(&challenge);
+}
+
+/* ---- octets in and out ---- */
+
 static enum io carry_in(struct sink_client *sc, int *turns)
 {
     size_t n;
@@ -238,16 +445,6 @@ static enum io carry_in(struct sink_client *sc, int *turns)
     return io == IO_EOF ? IO_DONE : io;
 }
 
-static enum io carry_out(struct sink_client *sc)
-{
-    size_t n;
-    enum io io = client_write(&sc->client, server_output(sc->server), &n);
-
-    if (io == IO_DONE)
-        server_wrote(sc->server, n);
-    return io;
-}
-
 static enum io secure(struct sink_client *sc)
 {
     enum io io = client_flush(&sc->client); /* the reply to STARTTLS */
@@ -260,9 +457,18 @@ static enum io secure(struct sink_client *sc)
     return io;
 }
 
-static bool is_over(struct client *c)
+static bool is_idle(const struct sink_client *sc)
 {
-    return clock_now() >= c->deadline;
+    return clock_now() >= sc->idle_at;
+}
+
+/* A pause of ours is not the client's. */
+static void set_deadlines(struct sink_client *sc)
+{
+    sc->idle_at = clock_deadline(sc->client.sink->opt.idle);
+    if (sc->wake > 0 && sc->idle_at != USEC_NEVER)
+        sc->idle_at += sc->wake - clock_now();
+    sc->client.deadline = sc->wake > 0 ? sc->wake : sc->idle_at;
 }
 
 static bool step(struct client *c)
@@ -270,9 +476,11 @@ static bool step(struct client *c)
     struct sink_client *sc = (struct sink_client *)c;
     int turns = SINK_TURN;
     enum io io = IO_DONE;
+    bool was_idle = is_idle(sc);
 
     c->reading = c->writing = false;
-    if (is_over(c)) {
+    sc->wake = 0;
+    if (was_idle) {
         server_end(sc->server, "idle for too long");
         drop(sc);
     }
@@ -284,15 +492,18 @@ static bool step(struct client *c)
         case SERVER_WRITE: io = carry_out(sc); break;
         case SERVER_TLS: io = secure(sc); break;
         case SERVER_LOGIN: check_login(sc); break;
-        case SERVER_DATA: take_data(sc); break;
+        case SERVER_STEP: take_step(sc); break;
+        case SERVER_STAGE: io = take_stage(sc); break;
+        case SERVER_DATA: io = take_data(sc); break;
         case SERVER_DROP: drop(sc); server_data_taken(sc->server); break;
-        case SERVER_MESSAGE: take_message(sc); break;
+        case SERVER_MESSAGE: io = take_message(sc); break;
         case SERVER_CLOSE: return client_flush(c) != IO_AGAIN;
         }
     }
-    if (io == IO_AGAIN && !is_over(c))
-        c->deadline = clock_deadline(IDLE * USEC_PER_SEC);
-    return io != IO_AGAIN || is_over(c);
+    if (io != IO_AGAIN || was_idle)
+        return true;
+    set_deadlines(sc);
+    return false;
 }
 
 /* One try, without waiting: nobody holds up the end. */
@@ -312,7 +523,11 @@ static void free_client(struct client *c)
     struct sink_client *sc = (struct sink_client *)c;
 
     server_free(sc->server);
-    letter_drop(sc->letter);
+    drop(sc);
+    scram_free(sc->scram);
+    buf_free(&sc->binding);
+    buf_free(&sc->head);
+    free(sc->user);
 }
 
 /* The server is made with the first step, when the kind of listener is known. */
@@ -328,7 +543,9 @@ struct client *sink_client_new(struct sink *s)
 {
     struct sink_client *sc = xcalloc(1, sizeof *sc);
 
-    sc->client = (struct client){ .step = first_step, .free = free_client, .sink = s,
-                                  .deadline = clock_deadline(IDLE * USEC_PER_SEC) };
+    sc->client = (struct client){ .step = first_step, .free = free_client, .sink = s };
+    sc->idle_at = clock_deadline(s->opt.idle);
+    buf_init(&sc->head);
+    buf_init(&sc->binding);
     return &sc->client;
 }

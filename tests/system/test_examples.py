@@ -11,7 +11,7 @@ import pytest
 from client import ENVOI, environment, envoi
 
 DOC = pathlib.Path(__file__).resolve().parents[2] / "doc"
-PAGES = ("envoi-config.5", "envoi-examples.7", "envoi-migrate.7", "envoi-probe.1")
+PAGES = ("envoi-config.5", "envoi-examples.7", "envoi-migrate.7", "envoi-probe.1", "envoi-sink.1")
 BLOCK = re.compile(r'(?:^\.\\" check: (?P<kind>\w+)\n)?^\.Bd -literal.*\n(?P<text>(?:.*\n)*?)\.Ed$', re.M)
 ESCAPES = {r"\e": "\\", r"\-": "-", r"\&": "", r"\(dq": '"', r"\(aq": "'"}
 

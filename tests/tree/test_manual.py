@@ -13,7 +13,8 @@ ROWS = [row.split("\t") for row in subprocess.run([ENVOI, "completions", "list"]
 
 def manual():
     """All of the pages in one string; mdoc's `Fl Fl name` and `Cm name` as they are read."""
-    text = "\n".join((DOC / page).read_text() for page in ("envoi.1", "envoi-config.5", "envoi-probe.1") if (DOC / page).exists())
+    pages = (*DOC.glob("*.1"), DOC / "envoi-config.5")
+    text = "\n".join(page.read_text() for page in pages)
     text = text.replace("\\-", "-").replace("\\&", "")
     return re.sub(r"\bFl (?:Fl |-)", "Fl --", text)
 
@@ -45,6 +46,6 @@ def test_documented(where, name, letter, since):
         assert any(f"Since version {since}." in p for p in paragraphs), f"{name} ({where}) came with {since}"
 
 
-@pytest.mark.parametrize("page", ["envoi.1", "envoi-config.5"])
+@pytest.mark.parametrize("page", ["envoi.1", "envoi-config.5", "envoi-sink.1"])
 def test_first_version(page):
     assert f"since version {FIRST} unless its paragraph says otherwise" in " ".join((DOC / page).read_text().split())
