@@ -6,6 +6,7 @@
 #include "auth/scram.h"
 #include "cmd/sink.h"
 #include "mail/header.h"
+#include "net/digest.h"
 
 enum { HEAD_MAX = 64 << 10 }; /* octets of a message that are looked through for its Message-ID */
 
@@ -56,6 +57,7 @@ struct sink_client {
     struct server *server;
     struct letter *letter;
     struct buf head;               /* what the message begins with */
+    struct digest *digest;         /* own or NULL: of the message, for --json */
     bool failed;                   /* the letter could not be stored */
     bool kept;                     /* it was, and is to be answered */
     struct server_answer *answers; /* own; answered of them are known */
@@ -133,6 +135,8 @@ static void begin(struct sink_client *sc)
 
     if (sc->letter || sc->failed)
         return;
+    if (sc->client.sink->opt.json)
+        sc->digest = digest_new();
     sc->drop_at = faults_at(sc->client.sink->faults, SINK_AT_BODY, NULL, 0).drop_at;
     sc->letter = letter_begin(sc->client.sink->store, server_envelope(sc->server)->sender);
     write_envelope(sc, &head);
@@ -145,10 +149,11 @@ static void begin(struct sink_client *sc)
 static void remember(struct sink_client *sc, const char *p, size_t n)
 {
     const struct sink *s = sc->client.sink;
-    size_t room = HEAD_MAX - sc->head.len;
+    const size_t room = HEAD_MAX - sc->head.len;
 
     if (hub_wants(&s->news, EV_RECEIVED) || hub_wants(&s->hub, EV_RECEIVED))
         buf_add(&sc->head, p, n < room ? n : room);
+    digest_add(sc->digest, p, n);
 }
 
 /* IO_EOF: the line is to be dropped. */
@@ -175,7 +180,9 @@ static void drop(struct sink_client *sc)
     free(sc->answers);
     sc->answers = NULL;
     sc->answered = 0;
-    buf_reset(&sc->head);
+    buf_free(&sc->head);
+    digest_free(sc->digest, NULL);
+    sc->digest = NULL;
 }
 
 /* Of what a message begins with. */
@@ -199,24 +206,27 @@ static void tell_received(struct sink_client *sc, const char *where)
     const struct envelope *env = server_envelope(server);
     const struct tls_facts *tls = stream_tls_facts(sc->client.stream);
     struct strlist to = STRLIST_INIT;
-    struct buf protocol = BUF_INIT, id = BUF_INIT;
+    struct buf protocol = BUF_INIT, id = BUF_INIT, sha256 = BUF_INIT;
 
     for (size_t i = 0; i < env->n; i++)
         strlist_add(&to, env->rcpts[i].address);
     server_protocol(server, &protocol);
     message_id(&sc->head, &id);
+    digest_free(sc->digest, &sha256);
+    sc->digest = NULL;
     const struct field fields[] = {
         F_STR("from", env->sender), F_LIST("recipients", &to), F_INT("octets", server_octets(server)),
         F_STR("stored", *where ? where : NULL), F_STR("peer", stream_peer(sc->client.stream)),
         F_STR("helo", server_helo(server)), F_STR("protocol", protocol.data), F_STR("tls", tls ? tls->version : NULL),
         F_STR("user", server_user(server)), F_LIST("parameters", server_parameters(server)),
-        F_STR("message_id", id.len ? id.data : NULL), { .type = FIELD_END },
+        F_STR("message_id", id.len ? id.data : NULL), F_STR("sha256", sha256.len ? sha256.data : NULL), { .type = FIELD_END },
     };
     hub_emit(&s->hub, sc->client.number, EV_RECEIVED, fields);
     hub_emit(&s->news, sc->client.number, EV_RECEIVED, fields);
     strlist_free(&to);
     buf_free(&protocol);
     buf_free(&id);
+    buf_free(&sha256);
 }
 
 /* ---- faults ---- */

@@ -76,6 +76,9 @@
     X(gnutls_pk_get_name)                          \
     /* the made certificate of a server */         \
     X(gnutls_rnd)                                  \
+    X(gnutls_hash_init)                            \
+    X(gnutls_hash)                                 \
+    X(gnutls_hash_deinit)                          \
     X(gnutls_x509_privkey_init)                    \
     X(gnutls_x509_privkey_deinit)                  \
     X(gnutls_x509_privkey_generate)                \
