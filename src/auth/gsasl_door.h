@@ -1,5 +1,5 @@
-/* gsasl_door: the functions of libgsasl that envoi calls. It brings Kerberos with it, so it is loaded when one of its mechanisms is
- * first needed and not before. */
+/* gsasl_door: the functions of libgsasl that envoi calls. It brings Kerberos with it, so it is loaded when one of its
+ * mechanisms is first needed and not before. */
 #ifndef AUTH_GSASL_DOOR_H
 #define AUTH_GSASL_DOOR_H
 

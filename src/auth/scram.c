@@ -1,4 +1,5 @@
-/* scram: the server's side of SCRAM. The library checks the proof; that the user is the one whose password this is is checked here. */
+/* scram: the server's side of SCRAM. The library checks the proof; here is checked that the user is the one whose password
+ * it is. */
 #include "auth/scram.h"
 
 #include <stdlib.h>
@@ -27,7 +28,7 @@ bool scram_usable(struct err *e)
     return usable;
 }
 
-/* Only the -PLUS form is told of the binding: without it a client that could bind is not to be taken for one that was cheated. */
+/* Only the -PLUS form is told of the binding: in the other, a client that could bind would be taken for one that was cheated. */
 static int set_properties(struct scram *s, const struct scram_params *p)
 {
     const bool bound = p->binding_type && strcmp(p->mechanism, "SCRAM-SHA-256-PLUS") == 0;

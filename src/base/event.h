@@ -43,7 +43,8 @@ enum event_kind {
     EV_RECIPIENT,   /* address, fate, code, enhanced, reply */
     EV_CLOSED,      /* reason; "dropped": we did, without a word */
     EV_RESULT,      /* the end of one delivery: the fields of the log line, in its order */
-    EV_RECEIVED,    /* sink: from, recipients (list), octets, stored, peer, helo, protocol, tls (version), user, parameters (list), message_id, sha256 */
+    EV_RECEIVED,    /* sink: from, recipients (list), octets, stored, peer, helo, protocol, tls (version), user,
+                       parameters (list), message_id, sha256 */
     EV_LISTENING,   /* sink: address, port, tls */
     EV_COUNT
 };

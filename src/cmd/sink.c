@@ -25,6 +25,7 @@ enum { FAREWELL = 2 }; /* seconds */
 #define O(member) .at = offsetof(struct sink_options, member)
 #define FLAG .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off"
 #define ARGV .flags = OPTION_IN_ARGV
+#define FAULT .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI, .at = OPTION_BY_HAND
 #define MULTI .type = OPTION_LIST, .flags = OPTION_IN_ARGV | OPTION_MULTI
 
 static const struct option rows[] = {
@@ -35,8 +36,8 @@ static const struct option rows[] = {
     { .name = "lmtp", .group = "Listening", FLAG, O(lmtp), .help = "speak LMTP" },
     { .name = "once", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX, O(once),
       .help = "end after so many messages; with a script, connections" },
-    { .name = "connections", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .def = "500", .min = 1, .max = 100000,
-      O(connections), .help = "so many at once; more wait" },
+    { .name = "connections", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .def = "500", .min = 1,
+      .max = 100000, O(connections), .help = "so many at once; more wait" },
     { .name = "idle", .group = "Listening", .type = OPTION_SECONDS, ARGV, .arg = "SECONDS", .def = "300", O(idle),
       .help = "close a connection on which nothing moves for so long" },
 
@@ -54,8 +55,8 @@ static const struct option rows[] = {
       .help = "offer these EHLO keywords only; -WORD: all but this; none" },
     { .name = "size", .group = "Protocol", .type = OPTION_NUMBER, ARGV, .arg = "OCTETS", .max = LONG_MAX, O(size),
       .help = "largest message" },
-    { .name = "recipients", .group = "Protocol", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX, O(recipients),
-      .help = "most recipients of a message" },
+    { .name = "recipients", .group = "Protocol", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX,
+      O(recipients), .help = "most recipients of a message" },
     { .name = "script", .group = "Protocol", .type = OPTION_FILE, ARGV, .arg = "FILE", O(script),
       .help = "play the server's side of this dialogue" },
 
@@ -63,16 +64,16 @@ static const struct option rows[] = {
       .help = "certificate (one is made when there is none)" },
     { .name = "tls_key", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_key), .help = "its private key" },
 
-    { .name = "reject", .group = "Faults", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "STAGE:CODE", .at = OPTION_BY_HAND,
+    { .name = "reject", .group = "Faults", FAULT, .arg = "STAGE:CODE",
       .help = "refuse: STAGE[=PATTERN]:CODE[:TEXT][:EVERY]" },
-    { .name = "delay", .group = "Faults", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "STAGE:SECONDS", .at = OPTION_BY_HAND,
+    { .name = "delay", .group = "Faults", FAULT, .arg = "STAGE:SECONDS",
       .help = "answer late: STAGE[=PATTERN]:SECONDS[:EVERY]" },
-    { .name = "drop", .group = "Faults", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "STAGE", .at = OPTION_BY_HAND,
+    { .name = "drop", .group = "Faults", FAULT, .arg = "STAGE",
       .help = "close without an answer: STAGE[=PATTERN][:EVERY]; body=OCTETS" },
     { .name = "drip", .group = "Faults", .type = OPTION_SECONDS, ARGV, .arg = "SECONDS", .def = "off", O(drip),
       .help = "answer octet by octet, with such pauses" },
-    { .name = "tls", .group = "Faults", .type = OPTION_WORD, ARGV, .arg = "VARIANT", .def = "usual", .words = sink_tls_words, O(tls),
-      .help = "what TLS is like: usual, expired, wrong-name, tls1.2, drop, …" },
+    { .name = "tls", .group = "Faults", .type = OPTION_WORD, ARGV, .arg = "VARIANT", .def = "usual", .words = sink_tls_words,
+      O(tls), .help = "what TLS is like: usual, expired, wrong-name, tls1.2, drop, …" },
 
     { .name = "quiet", .letter = 'q', .group = "Output", FLAG, O(quiet), .help = "no line for each message" },
     { .name = "json", .group = "Output", FLAG, O(json), .help = "a JSON object instead of each line" },
@@ -271,25 +272,28 @@ static bool choose_mechanisms(struct sink *s, struct err *e)
         if ((wanted->n == 0 || strlist_has_nocase(wanted, *known)) && mechanism_possible(s, *known))
             strlist_add(&s->mechanisms, *known);
     for (size_t i = 0; i < wanted->n; i++)
-        if (!strlist_has_nocase(&s->mechanisms, wanted->v[i]))
-            return err_set(e, FAULT_USAGE, "the sink cannot offer the mechanism '%s'", wanted->v[i]) ||
-                   err_hint(e, "%s", ascii_nearest(wanted->v[i], server_mechanisms()) && ascii_ieq(s->opt.auth, "any")
-                                ? "SCRAM needs a password that is known: --auth=USER:PASS" : "see envoi-sink(1) for those it knows");
+        if (!strlist_has_nocase(&s->mechanisms, wanted->v[i])) {
+            err_set(e, FAULT_USAGE, "the sink cannot offer the mechanism '%s'", wanted->v[i]);
+            return err_hint(e, "it knows PLAIN, LOGIN, XOAUTH2, OAUTHBEARER and, with --auth=USER:PASS, SCRAM-SHA-256");
+        }
     return true;
 }
 
 static bool wants_tls(const struct run *r)
 {
     const struct sink_options *o = &r->sink.opt;
-    bool asked = o->listen_tls.n > 0 || o->tls_cert || o->tls != SINK_TLS_USUAL || (r->sink.script && script_wants_tls(r->sink.script));
+    bool asked = o->listen_tls.n > 0 || o->tls_cert || o->tls != SINK_TLS_USUAL;
 
+    asked |= r->sink.script && script_wants_tls(r->sink.script);
     for (size_t i = 0; i < r->inherited.n; i++)
         asked |= is_tls_name(r->inherited.v[i]);
     return asked;
 }
 
-static bool check_options(const struct sink_options *o, struct err *e)
+static bool check_options(const struct sink *s, struct err *e)
 {
+    const struct sink_options *o = &s->opt;
+
     if (!!o->maildir + !!o->mbox + o->print + o->discard > 1)
         return err_set(e, FAULT_USAGE, "only one of --maildir, --mbox, --print and --discard can be used");
     if (!o->tls_cert != !o->tls_key)
@@ -298,6 +302,9 @@ static bool check_options(const struct sink_options *o, struct err *e)
         return err_set(e, FAULT_USAGE, "--auth wants USER:PASS or 'any'");
     if ((o->auth_required || o->auth_mechanisms.n > 0) && !o->auth)
         return err_set(e, FAULT_USAGE, "--auth-required and --auth-mechanisms need --auth");
+    if (o->script && (faults_any(s->faults) || o->drip > 0))
+        return err_set(e, FAULT_USAGE, "--reject, --delay, --drop and --drip cannot be used with --script") ||
+               err_hint(e, "a script says such things itself: see envoi-dialogue(7)");
     return true;
 }
 
@@ -478,7 +485,7 @@ static bool sink(struct run *r, struct err *e)
 {
     struct sink *s = &r->sink;
 
-    if (!check_options(&s->opt, e) || !choose_extensions(s, e) || !choose_mechanisms(s, e))
+    if (!check_options(s, e) || !choose_extensions(s, e) || !choose_mechanisms(s, e))
         return false;
     if (s->opt.script && !(s->script = script_load(s->opt.script, e)))
         return false;

@@ -1,5 +1,6 @@
 /* sink: what the files of the sink share. sink.c listens and loops; sink_client.c serves one connection,
- * sink_script.c plays a dialogue on one; sink_store.c keeps the messages; sink_faults.c and sink_tls.c know how to misbehave. */
+ * sink_script.c plays a dialogue on one; sink_store.c keeps the messages; sink_faults.c and sink_tls.c know how to
+ * misbehave. */
 #ifndef CMD_SINK_H
 #define CMD_SINK_H
 
@@ -66,6 +67,8 @@ struct settings;
 struct faults;
 struct faults *faults_new(const struct settings *said, struct err *e); /* NULL: *e is set */
 void faults_free(struct faults *f);                                    /* NULL is allowed */
+
+bool faults_any(const struct faults *f);
 
 /* What holds at this stage, now that it has come again. about: what it is about; one of n has to match a pattern. */
 struct verdict faults_at(struct faults *f, enum sink_stage stage, const char *const *about, size_t n);

@@ -145,14 +145,14 @@ static void begin(struct sink_client *sc)
     buf_free(&head);
 }
 
-/* Its header section is remembered as far as it is needed for the line about it. */
-static void remember(struct sink_client *sc, const char *p, size_t n)
+/* What the line about it tells of its contents. */
+static void look_at(struct sink_client *sc, const char *p, size_t n)
 {
-    const struct sink *s = sc->client.sink;
     const size_t room = HEAD_MAX - sc->head.len;
 
-    if (hub_wants(&s->news, EV_RECEIVED) || hub_wants(&s->hub, EV_RECEIVED))
-        buf_add(&sc->head, p, n < room ? n : room);
+    if (!sc->client.sink->opt.json)
+        return;
+    buf_add(&sc->head, p, n < room ? n : room);
     digest_add(sc->digest, p, n);
 }
 
@@ -165,7 +165,7 @@ static enum io take_data(struct sink_client *sc)
 
     begin(sc);
     server_data(sc->server, &p, &n);
-    remember(sc, p, n);
+    look_at(sc, p, n);
     if (sc->letter && !letter_add(sc->letter, p, n, &e))
         store_failed(sc, &e);
     server_data_taken(sc->server);
@@ -199,6 +199,8 @@ static void message_id(const struct buf *head, struct buf *out)
     header_list_free(&headers);
 }
 
+static const struct server_answer stored = { 250, "2.0.0 message stored" };
+
 static void tell_received(struct sink_client *sc, const char *where)
 {
     struct sink *s = sc->client.sink;
@@ -209,7 +211,8 @@ static void tell_received(struct sink_client *sc, const char *where)
     struct buf protocol = BUF_INIT, id = BUF_INIT, sha256 = BUF_INIT;
 
     for (size_t i = 0; i < env->n; i++)
-        strlist_add(&to, env->rcpts[i].address);
+        if (sc->answered <= 1 || sc->answers[i].code == stored.code) /* LMTP: not those that were refused */
+            strlist_add(&to, env->rcpts[i].address);
     server_protocol(server, &protocol);
     message_id(&sc->head, &id);
     digest_free(sc->digest, &sha256);
@@ -219,7 +222,8 @@ static void tell_received(struct sink_client *sc, const char *where)
         F_STR("stored", *where ? where : NULL), F_STR("peer", stream_peer(sc->client.stream)),
         F_STR("helo", server_helo(server)), F_STR("protocol", protocol.data), F_STR("tls", tls ? tls->version : NULL),
         F_STR("user", server_user(server)), F_LIST("parameters", server_parameters(server)),
-        F_STR("message_id", id.len ? id.data : NULL), F_STR("sha256", sha256.len ? sha256.data : NULL), { .type = FIELD_END },
+        F_STR("message_id", id.len ? id.data : NULL), F_STR("sha256", sha256.len ? sha256.data : NULL),
+        { .type = FIELD_END },
     };
     hub_emit(&s->hub, sc->client.number, EV_RECEIVED, fields);
     hub_emit(&s->news, sc->client.number, EV_RECEIVED, fields);
@@ -252,8 +256,8 @@ static enum io carry_out(struct sink_client *sc)
     return io;
 }
 
-/* What the options say of this stage: asked once each time it comes, then waited for. IO_EOF: the line is to be dropped. What was
- * said before leaves first. */
+/* What the options say of this stage: asked once each time it comes, then waited for; what was said before leaves first.
+ * IO_EOF: the line is to be dropped. */
 static enum io consult(struct sink_client *sc, enum sink_stage stage, const char *const *about, size_t n)
 {
     bool holds_up;
@@ -291,8 +295,6 @@ static enum io take_stage(struct sink_client *sc)
 }
 
 /* ---- the end of a message ---- */
-
-static const struct server_answer stored = { 250, "2.0.0 message stored" };
 
 static struct server_answer answer_of(const struct sink_client *sc, struct server_answer usual)
 {

@@ -1,5 +1,5 @@
-/* sink_faults: --reject, --delay and --drop: which of them hold at a stage of a dialogue. Nothing is left to chance: every nth time
- * is counted over all connections, in the order in which they come by. */
+/* sink_faults: --reject, --delay and --drop: which of them hold at a stage of a dialogue. Nothing is left to chance:
+ * every nth time is counted over all connections, in the order in which they come by. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +57,7 @@ static bool take_stage(struct mishap *f, const char *text, size_t n, struct err 
             f->stage = stages[i].stage;
     if (f->stage == SINK_AT_NOWHERE) {
         err_set(e, FAULT_USAGE, "'%s' is not a stage", word);
-        err_hint(e, "the stages are connect, ehlo, starttls, auth, mail, rcpt, data, body, message, stored, rset and quit");
+        err_hint(e, "the stages are connect, ehlo, starttls, auth, mail, rcpt, data, body, message, stored, rset, quit");
     }
     free(word);
     if (length < n)
@@ -110,6 +110,13 @@ static bool take_seconds(struct mishap *f, const char *part, size_t n, struct er
     return ok;
 }
 
+static const char *usual_text(int code)
+{
+    if (code == 421)
+        return "4.3.2 closing the connection";
+    return code < 500 ? "4.3.0 try again later" : "5.7.1 refused";
+}
+
 /* What stands behind the stage. */
 static bool take_rest(struct mishap *f, const char *rest, struct err *e)
 {
@@ -121,10 +128,11 @@ static bool take_rest(struct mishap *f, const char *rest, struct err *e)
     f->every = 1;
     if (ok && *more) {
         buf_adds(&text, more);
-        ok = take_every(f, &text) || f->kind == REJECT || err_set(e, FAULT_USAGE, "'%s' is not a number of times", text.data);
+        ok = take_every(f, &text) || f->kind == REJECT ||
+             err_set(e, FAULT_USAGE, "'%s' is not a number of times", text.data);
     }
-    if (ok && f->kind == REJECT && text.len == 0)
-        buf_adds(&text, f->code == 421 ? "4.3.2 closing the connection" : f->code < 500 ? "4.3.0 try again later" : "5.7.1 refused");
+    if (ok && text.len == 0)
+        buf_adds(&text, usual_text(f->code));
     if (ok && !ascii_line_safe(text.data, text.len))
         ok = err_set(e, FAULT_USAGE, "the text of a reply is one line");
     f->text = buf_steal(&text);
@@ -187,6 +195,11 @@ static bool concerns(const struct mishap *f, enum sink_stage stage, const char *
         if (ascii_wildmatch(f->pattern, about[i]))
             return true;
     return false;
+}
+
+bool faults_any(const struct faults *f)
+{
+    return f->n > 0;
 }
 
 struct verdict faults_at(struct faults *f, enum sink_stage stage, const char *const *about, size_t n)

@@ -118,7 +118,8 @@ enum io client_handshake(struct client *c)
     c->handshaking = io == IO_AGAIN;
     if (io == IO_DONE) {
         const struct tls_facts *f = stream_tls_facts(c->stream);
-        emit(&c->sink->hub, c->number, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher), F_STR("group", f->group));
+        emit(&c->sink->hub, c->number, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher),
+             F_STR("group", f->group));
     }
     client_note(c, &e);
     return io;

@@ -18,8 +18,8 @@ enum server_want {
     SERVER_WRITE,   /* server_output, server_wrote */
     SERVER_TLS,     /* handshake, then server_tls_up; octets that had arrived behind STARTTLS are forgotten */
     SERVER_LOGIN,   /* server_login asks: is this right? answer with server_login_answer */
-    SERVER_STEP,    /* a response in a mechanism whose steps the driver makes (server_step): server_challenge or server_step_done */
-    SERVER_STAGE,   /* with params.stages: something is about to be answered (server_stage): server_stage_answer says how */
+    SERVER_STEP,    /* a response in a mechanism of the driver's (server_step): server_challenge or server_step_done */
+    SERVER_STAGE,   /* params.stages: something is about to be answered (server_stage): server_stage_answer says how */
     SERVER_DATA,    /* server_data has octets of the message (dots undone): store them, then server_data_taken */
     SERVER_DROP,    /* the message begun was given up: throw away what was stored of it, then server_data_taken */
     SERVER_MESSAGE, /* the message is complete: store it for good, then server_message_answer */
@@ -60,8 +60,8 @@ struct server_params {
 /* The EHLO keywords that a server can offer, as CAP_ bits; usual: without those that only some servers offer. */
 uint32_t server_extensions(bool usual);
 
-/* Every mechanism it knows, the strongest first; ends with NULL. Those called SCRAM are for the driver to carry out; -PLUS ones are
- * offered under TLS only. */
+/* Every mechanism it knows, the strongest first; ends with NULL. Those called SCRAM are for the driver to carry out; -PLUS
+ * ones are offered under TLS only. */
 const char *const *server_mechanisms(void);
 
 struct server;
@@ -98,8 +98,8 @@ void server_step_done(struct server *s, const char *user, bool ok);
 /* What SERVER_STAGE is about to answer; about is never NULL. */
 enum server_stage server_stage(const struct server *s, const char **about);
 
-/* Code 0: as it would. Else that reply, and nothing else happens; 421 closes, and so does whatever refused the greeting with the
- * client's QUIT. The text is as for server_message_answer. */
+/* Code 0: as it would. Else that reply, and nothing else happens; 421 closes. Behind a greeting that refuses only QUIT is
+ * understood. The text is borrowed for the session's life, and as for server_message_answer. */
 void server_stage_answer(struct server *s, int code, const char *text);
 
 /* The octets of SERVER_DATA, valid until server_data_taken. */

@@ -1,5 +1,5 @@
-/* server_auth: AUTH (RFC 4954) from the server's side. One row for each mechanism: those that show the secret itself are taken
- * apart here, and whether user and secret are right is the driver's to say; the steps of the others are all the driver's. */
+/* server_auth: AUTH (RFC 4954) from the server's side. One row for each mechanism: those that show the secret itself are
+ * taken apart here, and whether it is right is the driver's to say; the steps of the others are all the driver's. */
 #include <string.h>
 
 #include "base/ascii.h"
