@@ -1,6 +1,6 @@
 /* sink: what the files of the sink share. sink.c listens and loops; sink_client.c serves one connection,
- * sink_script.c plays a dialogue on one; sink_store.c keeps the messages; sink_faults.c and sink_tls.c know how to
- * misbehave. */
+ * sink_message.c takes its messages; sink_script.c plays a dialogue on one; sink_store.c keeps the messages;
+ * sink_faults.c and sink_tls.c know how to misbehave. */
 #ifndef CMD_SINK_H
 #define CMD_SINK_H
 

@@ -3,6 +3,7 @@ out: thousands of connections, clients that die at any octet."""
 import mailbox
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -123,6 +124,8 @@ def test_lmtp_refuses_one(sink, tmp_path):  # noqa: F811
     assert len(stored(tmp_path / "md")) == 1
     s.read_fingerprint()
     assert " for e@f.example stored in " in s.line()
+    shutil.rmtree(tmp_path / "md" / "tmp")
+    assert dialogue(s, *said, replies=2).endswith("354 552 451")
 
 
 def test_counted_over_all_connections(sink):  # noqa: F811
