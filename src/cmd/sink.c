@@ -317,17 +317,19 @@ void sink_counts(struct sink *s)
 
 bool sink_has_enough(const struct sink *s)
 {
-    return s->opt.once > 0 && s->done >= s->opt.once;
+    return s->opt.once > 0 && (s->taken >= s->opt.once || s->done >= s->opt.once);
 }
 
 /* Who delivered the last message may still say QUIT. */
 static bool goes_on(struct run *r)
 {
-    if (!sink_has_enough(&r->sink))
+    const struct sink *s = &r->sink;
+
+    if (s->opt.once == 0 || s->done < s->opt.once)
         return true;
     if (r->end_at == USEC_NEVER)
         r->end_at = clock_deadline(FAREWELL * USEC_PER_SEC);
-    return !r->sink.script && r->clients_n > 0 && clock_now() < r->end_at;
+    return !s->script && r->clients_n > 0 && clock_now() < r->end_at;
 }
 
 static void close_client(struct client *c)

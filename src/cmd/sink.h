@@ -105,13 +105,14 @@ struct sink {
     struct hub hub;          /* the transcript */
     struct hub news;         /* --json: listening, received */
     char *block;             /* own: SINK_BLOCK octets that all connections read into */
-    long done;               /* messages stored, or scripts played */
+    long taken;              /* messages stored */
+    long done;               /* those of them that were answered, or scripts played */
     bool mismatch;           /* a client did not say what the script expects */
 };
 
-/* A message was stored (or a script played): counts it. */
+/* A message was stored and answered (or a script played): counts it. */
 void sink_counts(struct sink *s);
-bool sink_has_enough(const struct sink *s); /* --once */
+bool sink_has_enough(const struct sink *s); /* --once: no more is to be taken */
 
 /* ---- sink_tls.c ---- */
 

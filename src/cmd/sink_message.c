@@ -82,6 +82,8 @@ enum io message_take_data(struct sink_client *sc)
 
 void message_drop(struct sink_client *sc)
 {
+    if (sc->kept)
+        sink_counts(sc->client.sink);
     letter_drop(sc->letter);
     sc->letter = NULL;
     sc->failed = sc->kept = sc->consulted = false;
@@ -202,7 +204,7 @@ static void keep(struct sink_client *sc)
     sc->kept = !sc->failed;
     if (sc->kept) {
         tell_received(sc, where.data);
-        sink_counts(sc->client.sink);
+        sc->client.sink->taken++;
     } else {
         answer_instead(sc, (struct server_answer){ 451, "4.3.0 the message could not be stored" });
     }
