@@ -33,16 +33,25 @@ struct show_probe {
     bool decoded;          /* base64 of AUTH undone */
     int silence;           /* enum show_probe_silence */
     int lapse;             /* enum show_probe_lapse */
+    bool child;            /* the target is a child process */
     /* private */
-    bool tls, seen_error;
+    unsigned connection;
+    bool several, trying, tls, handshake, reply_open, open, seen_error;
     usec sent_at;
     long lines;
+    struct buf held;       /* lines about a handshake that may still fail */
 };
 void show_probe_open(struct show_probe *p, struct hub *h); /* borrowed until the hub is freed */
 
-/* A line of ours with "=== " or "*** ", subject to the same rules. */
+/* A line of ours with "=== ", "*** " or, in place of the server's answer, "<** "; subject to the same rules. */
 __attribute__((format(printf, 2, 3))) void show_probe_info(struct show_probe *p, const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void show_probe_error(struct show_probe *p, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void show_probe_refusal(struct show_probe *p, const char *fmt, ...);
+
+/* The end of a connection, when all is said about it: by_us, and not because something broke it. Of a handshake that failed
+ * (up false) nothing is shown. */
+void show_probe_tls_end(struct show_probe *p, bool up);
+void show_probe_close(struct show_probe *p, bool by_us);
 
 /* One JSON object per event and line: {"event":"client","t":0.001234,"connection":1,"line":"…"}. */
 struct show_json { FILE *out; };
@@ -57,7 +66,8 @@ struct show_progress {
 };
 void show_progress_open(struct show_progress *p, struct hub *h);
 
-/* One JSON object at the end: the fields of EV_RESULT, "recipients" (every EV_RECIPIENT), "phases" (EV_PHASE), "tls", "certificates", "warnings". */
+/* One JSON object at the end: the fields of EV_RESULT, "recipients" (every EV_RECIPIENT), "server", "capabilities", "replies" with
+ * their commands, "phases" (EV_PHASE), "tls", "certificates", "warnings". */
 struct show_report;
 struct show_report *show_report_open(struct hub *h);
 void show_report_close(struct show_report *r, FILE *out); /* writes and frees; out NULL: only frees */
