@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/reply.h"
+#include "base/strlist.h"
 #include "show/fields.h"
 #include "show/show.h"
 
@@ -12,9 +14,16 @@ struct part {
     struct json json;
 };
 
+/* In the order of the object. */
+enum { RESULT, RECIPIENTS, SERVER, CAPABILITIES, REPLIES, PHASES, TLS, CERTIFICATES, WARNINGS, PARTS };
+
 struct show_report {
     struct hub *hub; /* borrowed */
-    struct part server, capabilities, result, recipients, phases, tls, certificates, warnings;
+    struct part parts[PARTS];
+    struct reply_parser parser;
+    struct strlist sent; /* commands that have no reply yet, behind the one that had the last */
+    bool answered;       /* sent begins with that one */
+    bool greeted;
 };
 
 static void part_init(struct part *p)
@@ -40,60 +49,117 @@ static void empty(struct part *p)
 
 static void take_connected(struct show_report *r, const struct event *ev)
 {
-    empty(&r->server);
-    empty(&r->capabilities);
-    fields_json(&r->server.json, ev->fields);
+    empty(&r->parts[SERVER]);
+    empty(&r->parts[CAPABILITIES]);
+    r->greeted = false;
+    fields_json(&r->parts[SERVER].json, ev->fields);
 }
 
 static void take_greeting(struct show_report *r, const struct event *ev)
 {
     const struct field *text = event_field(ev, "text");
-    json_string_n(&r->server.json, "greeting", text->s, text->len);
+    json_string_n(&r->parts[SERVER].json, "greeting", text->s, text->len);
 }
 
 static void take_capability(struct show_report *r, const struct event *ev)
 {
-    add_object(&r->capabilities, ev);
+    add_object(&r->parts[CAPABILITIES], ev);
 }
 
 static void take_recipient(struct show_report *r, const struct event *ev)
 {
-    add_object(&r->recipients, ev);
+    add_object(&r->parts[RECIPIENTS], ev);
 }
 
 static void take_phase(struct show_report *r, const struct event *ev)
 {
-    add_object(&r->phases, ev);
+    add_object(&r->parts[PHASES], ev);
 }
 
 static void take_certificate(struct show_report *r, const struct event *ev)
 {
-    add_object(&r->certificates, ev);
+    add_object(&r->parts[CERTIFICATES], ev);
+}
+
+/* A QUIT in the same flight as the message gets a reply that nobody waits for. */
+static void take_client(struct show_report *r, const struct event *ev)
+{
+    const struct field *line = event_field(ev, "line");
+    if (strcmp(line->s, "QUIT") || r->sent.n == r->answered)
+        strlist_addn(&r->sent, line->s, line->len);
+}
+
+/* The greeting answers nothing, not even a PROXY header. Where there are more replies than commands (LMTP, PRDR) they belong to the last. */
+static const char *command_of_reply(struct show_report *r)
+{
+    if (!r->greeted) {
+        strlist_free(&r->sent);
+        r->answered = false;
+    } else if (r->answered && r->sent.n > 1) {
+        free(r->sent.v[0]);
+        memmove(r->sent.v, r->sent.v + 1, r->sent.n-- * sizeof *r->sent.v);
+    }
+    r->answered = r->greeted && r->sent.n > 0;
+    r->greeted = true;
+    return r->answered ? r->sent.v[0] : NULL;
+}
+
+static void add_reply(struct show_report *r, unsigned connection, const struct reply *reply)
+{
+    struct json *j = &r->parts[REPLIES].json;
+    json_begin_object(j, NULL);
+    if (connection)
+        json_int(j, "connection", connection);
+    const char *command = command_of_reply(r);
+    if (command)
+        json_string(j, "command", command);
+    json_int(j, "code", reply->code);
+    if (reply->enhanced[0]) {
+        char *enhanced = xasprintf("%d.%d.%d", reply->enhanced[0], reply->enhanced[1], reply->enhanced[2]);
+        json_string(j, "enhanced", enhanced);
+        free(enhanced);
+    }
+    json_string_n(j, "text", reply->text.data, reply->text.len);
+    json_end_object(j);
+}
+
+static void take_server(struct show_report *r, const struct event *ev)
+{
+    const struct field *field = event_field(ev, "line");
+    struct reply reply = REPLY_INIT;
+    struct buf line = BUF_INIT;
+    size_t used;
+    buf_add(&line, field->s, field->len);
+    buf_adds(&line, "\r\n");
+    if (reply_feed(&r->parser, line.data, line.len, &used, &reply, NULL, NULL) == REPLY_DONE)
+        add_reply(r, ev->connection, &reply);
+    reply_free(&reply);
+    buf_free(&line);
 }
 
 static void take_warning(struct show_report *r, const struct event *ev)
 {
     const struct field *text = event_field(ev, "text");
     if (text && text->s)
-        json_string_n(&r->warnings.json, NULL, text->s, text->len);
+        json_string_n(&r->parts[WARNINGS].json, NULL, text->s, text->len);
 }
 
 /* The connection that was used last counts. */
 static void take_tls(struct show_report *r, const struct event *ev)
 {
-    empty(&r->tls);
-    empty(&r->certificates);
-    add_object(&r->tls, ev);
+    empty(&r->parts[TLS]);
+    empty(&r->parts[CERTIFICATES]);
+    add_object(&r->parts[TLS], ev);
 }
 
 /* "tls" and "recipients" of the result are told by the parts of that name, and better. */
 static void take_result(struct show_report *r, const struct event *ev)
 {
-    empty(&r->result);
+    empty(&r->parts[RESULT]);
     for (const struct field *f = ev->fields; f->type != FIELD_END; f++) {
         const struct field one[] = { *f, { .type = FIELD_END } };
         if (strcmp(f->name, "tls") && strcmp(f->name, "recipients"))
-            fields_json(&r->result.json, one);
+            fields_json(&r->parts[RESULT].json, one);
     }
 }
 
@@ -101,6 +167,8 @@ static void (*const takers[EV_COUNT])(struct show_report *r, const struct event 
     [EV_CONNECTED] = take_connected,
     [EV_GREETING] = take_greeting,
     [EV_CAPABILITY] = take_capability,
+    [EV_CLIENT] = take_client,
+    [EV_SERVER] = take_server,
     [EV_RECIPIENT] = take_recipient,
     [EV_PHASE] = take_phase,
     [EV_TLS] = take_tls,
@@ -118,14 +186,9 @@ struct show_report *show_report_open(struct hub *h)
 {
     struct show_report *r = xcalloc(1, sizeof *r);
     r->hub = h;
-    part_init(&r->server);
-    part_init(&r->capabilities);
-    part_init(&r->result);
-    part_init(&r->recipients);
-    part_init(&r->phases);
-    part_init(&r->tls);
-    part_init(&r->certificates);
-    part_init(&r->warnings);
+    r->parser = (struct reply_parser)REPLY_PARSER_INIT;
+    for (int i = 0; i < PARTS; i++)
+        part_init(&r->parts[i]);
     uint64_t mask = 0;
     for (int kind = 0; kind < EV_COUNT; kind++)
         if (takers[kind])
@@ -134,13 +197,36 @@ struct show_report *show_report_open(struct hub *h)
     return r;
 }
 
+/* How each part stands in the object: in what brackets, and what is there when it is empty. */
+static const struct { const char *name, *open, *close, *empty; } frames[PARTS] = {
+    [RESULT]       = { NULL, "", "", NULL },
+    [RECIPIENTS]   = { "recipients", "[", "]", "[]" },
+    [SERVER]       = { "server", "{", "}", "null" },
+    [CAPABILITIES] = { "capabilities", "[", "]", "[]" },
+    [REPLIES]      = { "replies", "[", "]", "[]" },
+    [PHASES]       = { "phases", "[", "]", "[]" },
+    [TLS]          = { "tls", "", "", "null" },
+    [CERTIFICATES] = { "certificates", "[", "]", "[]" },
+    [WARNINGS]     = { "warnings", "[", "]", "[]" },
+};
+
 static void write_report(const struct show_report *r, FILE *out)
 {
-    fprintf(out, "{%s%s\"recipients\":[%s],\"server\":%s%s%s,\"capabilities\":[%s],\"phases\":[%s],\"tls\":%s,\"certificates\":[%s],\"warnings\":[%s]}\n",
-            r->result.text.data, r->result.text.len ? "," : "", r->recipients.text.data,
-            r->server.text.len ? "{" : "null", r->server.text.data, r->server.text.len ? "}" : "", r->capabilities.text.data,
-            r->phases.text.data,
-            r->tls.text.len ? r->tls.text.data : "null", r->certificates.text.data, r->warnings.text.data);
+    const char *comma = "{";
+    for (int i = 0; i < PARTS; i++) {
+        const struct buf *text = &r->parts[i].text;
+        if (!text->len && !frames[i].empty)
+            continue;
+        fputs(comma, out);
+        if (frames[i].name)
+            fprintf(out, "\"%s\":", frames[i].name);
+        if (text->len)
+            fprintf(out, "%s%s%s", frames[i].open, text->data, frames[i].close);
+        else
+            fputs(frames[i].empty, out);
+        comma = ",";
+    }
+    fputs("}\n", out);
     fflush(out);
 }
 
@@ -151,13 +237,9 @@ void show_report_close(struct show_report *r, FILE *out)
     if (out)
         write_report(r, out);
     hub_unlisten(r->hub, r);
-    buf_free(&r->server.text);
-    buf_free(&r->capabilities.text);
-    buf_free(&r->result.text);
-    buf_free(&r->recipients.text);
-    buf_free(&r->phases.text);
-    buf_free(&r->tls.text);
-    buf_free(&r->certificates.text);
-    buf_free(&r->warnings.text);
+    for (int i = 0; i < PARTS; i++)
+        buf_free(&r->parts[i].text);
+    reply_parser_free(&r->parser);
+    strlist_free(&r->sent);
     free(r);
 }

@@ -127,7 +127,16 @@ static void report(void **state)
     emit(&h, 1, EV_TLS, F_STR("version", "TLS1.2"));
     emit(&h, 1, EV_CERTIFICATE, F_INT("depth", 0), F_STR("subject", "CN=old"));
     emit(&h, 2, EV_CONNECTED, F_STR("host", "mail"));
+    emit(&h, 2, EV_CLIENT, F_STR("line", "PROXY TCP4 192.0.2.1 192.0.2.2 1 25"));
+    emit(&h, 2, EV_SERVER, F_STR("line", "220 welcome"));
     emit(&h, 2, EV_GREETING, F_STR("text", "welcome"));
+    emit(&h, 2, EV_CLIENT, F_STR("line", "RCPT TO:<a@b>"));
+    emit(&h, 2, EV_CLIENT, F_STR("line", "."));
+    emit(&h, 2, EV_CLIENT, F_STR("line", "QUIT"));
+    emit(&h, 2, EV_SERVER, F_STR("line", "250 2.1.5 ok"));
+    emit(&h, 2, EV_SERVER, F_STR("line", "250-2.0.0 one"));
+    emit(&h, 2, EV_SERVER, F_STR("line", "250 2.0.0 two"));
+    emit(&h, 2, EV_SERVER, F_STR("line", "452 full"));
     emit(&h, 2, EV_CAPABILITY, F_STR("keyword", "SIZE"));
     emit(&h, 2, EV_TLS, F_STR("version", "TLS1.3"));
     emit(&h, 2, EV_CERTIFICATE, F_INT("depth", 0), F_STR("subject", "CN=mail"));
@@ -142,12 +151,16 @@ static void report(void **state)
     wrote(&s, "{\"host\":\"mail\",\"exitcode\":\"EX_OK\",\"recipients\":[{\"address\":\"a@b\",\"fate\":\"accepted\",\"code\":250}],"
               "\"server\":{\"host\":\"mail\",\"greeting\":\"welcome\"},"
               "\"capabilities\":[{\"connection\":2,\"keyword\":\"SIZE\"}],"
+              "\"replies\":[{\"connection\":2,\"code\":220,\"text\":\"welcome\"},"
+              "{\"connection\":2,\"command\":\"RCPT TO:<a@b>\",\"code\":250,\"enhanced\":\"2.1.5\",\"text\":\"2.1.5 ok\"},"
+              "{\"connection\":2,\"command\":\".\",\"code\":250,\"enhanced\":\"2.0.0\",\"text\":\"2.0.0 one\\n2.0.0 two\"},"
+              "{\"connection\":2,\"command\":\".\",\"code\":452,\"text\":\"full\"}],"
               "\"phases\":[{\"connection\":2,\"name\":\"auth\",\"us\":3}],\"tls\":{\"connection\":2,\"version\":\"TLS1.3\"},"
               "\"certificates\":[{\"connection\":2,\"depth\":0,\"subject\":\"CN=mail\"}],\"warnings\":[\"one\",\"two\"]}\n");
 
     sink_open(&s);
     show_report_close(show_report_open(&h), s.out);
-    wrote(&s, "{\"recipients\":[],\"server\":null,\"capabilities\":[],\"phases\":[],\"tls\":null,\"certificates\":[],\"warnings\":[]}\n");
+    wrote(&s, "{\"recipients\":[],\"server\":null,\"capabilities\":[],\"replies\":[],\"phases\":[],\"tls\":null,\"certificates\":[],\"warnings\":[]}\n");
     show_report_close(show_report_open(&h), NULL);
     show_report_close(NULL, NULL);
     hub_free(&h);
