@@ -28,6 +28,8 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a log file at its limit is told, and costs no message */
     if (sendmail_is_name(program_invocation_short_name))
         return sendmail_run(argc, argv);
+    if (strcmp(program_invocation_short_name, "swaks") == 0)
+        return command_probe.run(argc, argv);
     if (argc > 1) {
         const struct command *command = command_find(argv[1]);
         if (command)

@@ -70,6 +70,28 @@ void envelope_add(struct envelope *env, const char *address)
     *slot = env->n;
 }
 
+void envelope_copy(struct envelope *to, const struct envelope *from)
+{
+    *to = (struct envelope){
+        .sender = xstrdup(from->sender),
+        .dsn_notify = from->dsn_notify,
+        .dsn_return = from->dsn_return,
+        .dsn_envid = xstrdup(from->dsn_envid),
+    };
+    for (size_t i = 0; i < from->n; i++) {
+        envelope_add(to, from->rcpts[i].address);
+        to->rcpts[i].orcpt = xstrdup(from->rcpts[i].orcpt);
+    }
+}
+
+void envelope_reset(struct envelope *env)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        env->rcpts[i].fate = RCPT_PENDING;
+        reply_free(&env->rcpts[i].reply);
+    }
+}
+
 size_t envelope_count(const struct envelope *env, enum rcpt_fate fate)
 {
     size_t count = 0;

@@ -43,6 +43,12 @@ void envelope_free(struct envelope *env);
 /* Adds a recipient unless the same address (local part exact, domain without regard to case) is there. */
 void envelope_add(struct envelope *env, const char *address);
 
+/* A second envelope like the first: the same sender, recipients and DSN wishes, every fate pending. */
+void envelope_copy(struct envelope *to, const struct envelope *from);
+
+/* Every recipient is pending again. */
+void envelope_reset(struct envelope *env);
+
 size_t envelope_count(const struct envelope *env, enum rcpt_fate fate);
 
 /* What the fates amount to: FAULT_NONE (all accepted), FAULT_PARTIAL, FAULT_RECIPIENTS, FAULT_TEMPORARY (none accepted,

@@ -75,17 +75,17 @@ enum fault report_verdict(const struct envelope *env, const struct err *connecti
     return e->fault;
 }
 
-static void emit_recipients(const struct report_params *p)
+void report_recipients(const struct envelope *env, struct hub *hub, unsigned connection)
 {
     struct buf line = BUF_INIT, enhanced = BUF_INIT;
-    for (size_t i = 0; i < p->env->n; i++) {
-        const struct rcpt *r = &p->env->rcpts[i];
+    for (size_t i = 0; i < env->n; i++) {
+        const struct rcpt *r = &env->rcpts[i];
         buf_reset(&line);
         buf_reset(&enhanced);
         reply_format_line(&r->reply, &line);
         if (r->reply.enhanced[0])
             buf_printf(&enhanced, "%d.%d.%d", r->reply.enhanced[0], r->reply.enhanced[1], r->reply.enhanced[2]);
-        emit(p->hub, 0, EV_RECIPIENT, F_STR("address", r->address), F_STR("fate", rcpt_fate_word(r->fate)),
+        emit(hub, connection, EV_RECIPIENT, F_STR("address", r->address), F_STR("fate", rcpt_fate_word(r->fate)),
              F_INT_IF("code", r->reply.code > 0, r->reply.code), F_STR("enhanced", enhanced.len ? enhanced.data : NULL),
              F_STR("reply", r->reply.code ? line.data : NULL));
     }
@@ -118,7 +118,7 @@ void report_emit(const struct report_params *p, const struct err *verdict)
     int64_t size = message_size(p->message);
     enum fault fault = verdict->fault;
 
-    emit_recipients(p);
+    report_recipients(p->env, p->hub, 0);
     for (size_t i = 0; i < p->env->n; i++)
         strlist_add(&recipients, p->env->rcpts[i].address);
     int status = r ? r->code : 0;

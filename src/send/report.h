@@ -23,6 +23,9 @@ struct report_params {
  * Where single recipients were refused *e gets a sentence, the first refusal's words, and the list of them as hint. */
 enum fault report_verdict(const struct envelope *env, const struct err *connection, struct err *e);
 
+/* EV_RECIPIENT for each; connection 0: of no one connection. */
+void report_recipients(const struct envelope *env, struct hub *hub, unsigned connection);
+
 void report_emit(const struct report_params *p, const struct err *verdict);
 
 #endif
