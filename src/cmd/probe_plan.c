@@ -577,7 +577,8 @@ static bool plan_timeout(struct probe_plan *p, struct settings *account, bool of
     const struct saying *s = said_last(p->said, "timeout");
     const char *text = s && *s->value ? s->value : DEFAULT_TIMEOUT;
     struct err why = ERR_INIT;
-    if ((!s && of_file) || (s && strspn(text, "0") == strcspn(text, "smhSMH")))
+    size_t zeros = strspn(text, "0");
+    if ((!s && of_file) || (s && zeros && zeros == strcspn(text, "smhSMH")))
         return (!s && of_file) || (probe_say(account, "timeout", LONGEST, s, e) && probe_say(account, "deadline", LONGEST, s, e));
     if (probe_say(account, "timeout", text, s, &why) && probe_say(account, "deadline", LONGEST, s, &why))
         return true;
