@@ -488,7 +488,7 @@ static void plan_xclient(struct probe_plan *p)
     xclient_end(p, &line);
     buf_free(&line);
     s->xclient = p->xclient.n ? &p->xclient : NULL;
-    s->xclient_unverified = said_flag(p->said, "xclient_no_verify");
+    s->xclient_unverified = said_flag(p->said, "xclient_no_verify") || said_last(p->said, "xclient");
     s->xclient_before_tls = said_flag(p->said, "xclient_before_starttls");
     s->xclient_need = said_flag(p->said, "xclient_optional_strict") ? NEED_STRICT
                       : said_flag(p->said, "xclient_optional")      ? NEED_MAY
