@@ -1,5 +1,5 @@
 /* sink_script: plays the server's side of a dialogue on a connection, so that any misbehaviour can be written down. One row per
- * directive; envoi-dialogue(7) has them for people. */
+ * directive; envoi-dialogue(7) has them for people. What is wrong with a script smtp/script finds. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,51 +8,13 @@
 #include "base/ascii.h"
 #include "base/file.h"
 #include "cmd/sink.h"
-#include "smtp/dialogue.h"
+#include "smtp/script.h"
 
 enum {
     SCRIPT_MAX = 16 << 20,   /* octets of a script */
     LINE_MAX_IN = 256 << 10, /* octets of a client's line */
     OUT_MAX = 64 << 10,      /* octets that wait to be written */
     PATIENCE = 300,          /* seconds for a client's line, unless @timeout says otherwise */
-};
-
-enum play { PLAY_NEXT, PLAY_WAIT, PLAY_END };
-
-struct player;
-struct step;
-
-enum argument {
-    ARG_LINE,     /* a line of the dialogue */
-    ARG_NONE,
-    ARG_SECONDS,
-    ARG_OCTETS,   /* text or "quoted" */
-    ARG_COUNT,    /* a number or nothing: -1 */
-    ARG_COUNT_OCTETS,
-};
-
-struct op {
-    const char *word;   /* of the directive; NULL: a line */
-    enum argument argument;
-    bool flushes;       /* what was said before has to be written first */
-    enum play (*run)(struct player *p, const struct step *s);
-};
-
-struct step {
-    const struct op *op;
-    const char *line;   /* borrowed: the line's text */
-    int number;         /* of the line */
-    struct buf octets;  /* own */
-    long long count;
-    usec time;
-    size_t partner;     /* @end: of its @repeat; @repeat: of its @end */
-};
-
-struct script {
-    char *name;         /* own */
-    struct dialogue dialogue;
-    struct step *v;     /* own */
-    size_t n;
 };
 
 struct player {
@@ -66,6 +28,7 @@ struct player {
     usec patience;
     usec until;           /* @delay, @drip: when to go on */
     long long left;       /* octets or rounds of the present step */
+    struct script_vars vars;
     int matched;          /* octets of CRLF.CRLF seen by @body */
     long long *rounds;    /* own: left of each @repeat */
     bool eof;
@@ -161,7 +124,7 @@ static void say(struct player *p, const char *octets, size_t n)
     buf_add(&p->out, octets, n);
 }
 
-static enum play mismatch(struct player *p, const struct step *s, const char *got)
+static enum play mismatch(struct player *p, const struct script_step *s, const char *got)
 {
     struct buf text = BUF_INIT;
 
@@ -179,11 +142,20 @@ static enum play mismatch(struct player *p, const struct step *s, const char *go
 
 /* ---- lines ---- */
 
-static enum play do_server(struct player *p, const struct step *s)
+static void say_line(struct player *p, const char *line, size_t n)
 {
-    emit(&p->client.sink->hub, p->client.number, EV_SERVER, F_STR("line", s->line));
-    say(p, s->line, strlen(s->line));
+    emit(&p->client.sink->hub, p->client.number, EV_SERVER, F_STRN("line", line, n));
+    say(p, line, n);
     say(p, "\r\n", 2);
+}
+
+static enum play do_server(struct player *p, const struct script_step *s)
+{
+    struct buf line = BUF_INIT;
+
+    script_expand(p->script, &p->vars, s->line, strlen(s->line), &line);
+    say_line(p, line.data, line.len);
+    buf_free(&line);
     return PLAY_NEXT;
 }
 
@@ -197,12 +169,12 @@ static void take_line(struct player *p, const char *lf)
     emit(&p->client.sink->hub, p->client.number, EV_CLIENT, F_STRN("line", p->last.data, p->last.len));
 }
 
-static enum play compare(struct player *p, const struct step *s)
+static enum play compare(struct player *p, const struct script_step *s)
 {
     char *got;
     enum play play;
 
-    if (dialogue_match(s->line, p->last.data))
+    if (script_match(p->script, s, &p->vars, p->last.data))
         return PLAY_NEXT;
     got = xasprintf("got '%.200s'", p->last.data);
     play = mismatch(p, s, got);
@@ -210,7 +182,7 @@ static enum play compare(struct player *p, const struct step *s)
     return play;
 }
 
-static enum play do_client(struct player *p, const struct step *s)
+static enum play do_client(struct player *p, const struct script_step *s)
 {
     if (!p->entered)
         p->until = clock_deadline(p->patience);
@@ -236,7 +208,7 @@ static enum play do_client(struct player *p, const struct step *s)
 
 /* ---- directives ---- */
 
-static enum play do_tls(struct player *p, const struct step *s)
+static enum play do_tls(struct player *p, const struct script_step *s)
 {
     enum io io;
 
@@ -246,13 +218,13 @@ static enum play do_tls(struct player *p, const struct step *s)
     return io == IO_DONE ? PLAY_NEXT : lost(io);
 }
 
-static enum play do_close(struct player *p, const struct step *s)
+static enum play do_close(struct player *p, const struct script_step *s)
 {
     (void)p, (void)s;
     return PLAY_END;
 }
 
-static enum play do_reset(struct player *p, const struct step *s)
+static enum play do_reset(struct player *p, const struct script_step *s)
 {
     (void)s;
     stream_reset(p->client.stream);
@@ -260,7 +232,7 @@ static enum play do_reset(struct player *p, const struct step *s)
     return PLAY_END;
 }
 
-static enum play do_delay(struct player *p, const struct step *s)
+static enum play do_delay(struct player *p, const struct script_step *s)
 {
     if (!p->entered)
         p->until = s->time > 0 ? clock_deadline(s->time) : clock_now();
@@ -268,45 +240,57 @@ static enum play do_delay(struct player *p, const struct step *s)
     return has_passed(p, p->until) ? PLAY_NEXT : PLAY_WAIT;
 }
 
-static enum play do_drip(struct player *p, const struct step *s)
+static enum play do_drip(struct player *p, const struct script_step *s)
 {
     p->drip = s->time > 0 ? s->time : 1;
     p->until = clock_now();
     return PLAY_NEXT;
 }
 
-static enum play do_timeout(struct player *p, const struct step *s)
+static enum play do_timeout(struct player *p, const struct script_step *s)
 {
     p->patience = s->time;
     return PLAY_NEXT;
 }
 
-static enum play do_raw(struct player *p, const struct step *s)
+static enum play do_raw(struct player *p, const struct script_step *s)
 {
-    say(p, s->octets.data, s->octets.len);
+    script_expand(p->script, &p->vars, s->octets.data, s->octets.len, &p->out);
+    return PLAY_NEXT;
+}
+
+static enum play do_set(struct player *p, const struct script_step *s)
+{
+    struct buf value = BUF_INIT;
+
+    script_expand(p->script, &p->vars, s->octets.data, s->octets.len, &value);
+    script_set(&p->vars, s->words.v[0], value.data);
+    buf_free(&value);
     return PLAY_NEXT;
 }
 
 /* A whole reply: each line of the text with the code in front. */
-static enum play do_reply(struct player *p, const struct step *s)
+static enum play do_reply(struct player *p, const struct script_step *s)
 {
-    const char *text = s->octets.data;
+    struct buf whole = BUF_INIT;
+    const char *text;
 
+    script_expand(p->script, &p->vars, s->octets.data, s->octets.len, &whole);
+    text = whole.data;
     for (bool more = true; more;) {
         size_t n = strcspn(text, "\n");
         char *line;
         more = text[n] == '\n';
         line = xasprintf("%03lld%c%.*s", s->count, more ? '-' : ' ', (int)n, text);
-        emit(&p->client.sink->hub, p->client.number, EV_SERVER, F_STR("line", line));
-        say(p, line, strlen(line));
-        say(p, "\r\n", 2);
+        say_line(p, line, strlen(line));
         free(line);
         text += n + more;
     }
+    buf_free(&whole);
     return PLAY_NEXT;
 }
 
-static enum play do_fill(struct player *p, const struct step *s)
+static enum play do_fill(struct player *p, const struct script_step *s)
 {
     if (!p->entered)
         p->left = s->count;
@@ -323,20 +307,20 @@ static enum play do_fill(struct player *p, const struct step *s)
     return PLAY_NEXT;
 }
 
-static enum play do_flush(struct player *p, const struct step *s)
+static enum play do_flush(struct player *p, const struct script_step *s)
 {
     (void)p, (void)s;
     return PLAY_NEXT;
 }
 
 /* More of what the client has to send; that it has gone is a mismatch. */
-static enum play read_on(struct player *p, const struct step *s)
+static enum play read_on(struct player *p, const struct script_step *s)
 {
     return p->eof ? mismatch(p, s, "the client closed the connection") : read_more(p);
 }
 
 /* Eats up to `left` octets of input. PLAY_NEXT: all came. */
-static enum play skip(struct player *p, const struct step *s)
+static enum play skip(struct player *p, const struct script_step *s)
 {
     for (;;) {
         long long n = (long long)p->in.len < p->left ? (long long)p->in.len : p->left;
@@ -365,7 +349,7 @@ static size_t scan_body(struct player *p, bool *ended)
     return i;
 }
 
-static enum play do_body(struct player *p, const struct step *s)
+static enum play do_body(struct player *p, const struct script_step *s)
 {
     bool ended;
 
@@ -388,7 +372,7 @@ static enum play do_body(struct player *p, const struct step *s)
 }
 
 /* The octets that the client's last line, BDAT, announced. */
-static enum play do_chunk(struct player *p, const struct step *s)
+static enum play do_chunk(struct player *p, const struct script_step *s)
 {
     if (!p->entered && (!ascii_istarts(p->last.data, "BDAT ") || sscanf(p->last.data + 5, "%lld", &p->left) != 1 || p->left < 0))
         return mismatch(p, s, "the client's last line was not BDAT");
@@ -396,7 +380,7 @@ static enum play do_chunk(struct player *p, const struct step *s)
     return skip(p, s);
 }
 
-static enum play do_silence(struct player *p, const struct step *s)
+static enum play do_silence(struct player *p, const struct script_step *s)
 {
     enum play play = PLAY_NEXT;
 
@@ -409,7 +393,7 @@ static enum play do_silence(struct player *p, const struct step *s)
     return play == PLAY_WAIT ? PLAY_WAIT : PLAY_END;
 }
 
-static enum play do_expect_close(struct player *p, const struct step *s)
+static enum play do_expect_close(struct player *p, const struct script_step *s)
 {
     if (!p->entered)
         p->until = clock_deadline(p->patience);
@@ -425,7 +409,7 @@ static enum play do_expect_close(struct player *p, const struct step *s)
     return p->in.len > 0 ? mismatch(p, s, "the client went on") : PLAY_END;
 }
 
-static enum play do_repeat(struct player *p, const struct step *s)
+static enum play do_repeat(struct player *p, const struct script_step *s)
 {
     p->rounds[p->at] = s->count;
     if (s->count == 0)
@@ -433,7 +417,7 @@ static enum play do_repeat(struct player *p, const struct step *s)
     return PLAY_NEXT;
 }
 
-static enum play do_end(struct player *p, const struct step *s)
+static enum play do_end(struct player *p, const struct script_step *s)
 {
     long long *rounds = &p->rounds[s->partner];
 
@@ -446,28 +430,30 @@ static enum play do_end(struct player *p, const struct step *s)
     return PLAY_WAIT;
 }
 
-static const struct op server_line = { NULL, ARG_LINE, false, do_server };
-static const struct op client_line = { NULL, ARG_LINE, true, do_client };
-static const struct op ops[] = {
-    { "starttls", ARG_NONE, true, do_tls },
-    { "tls", ARG_NONE, true, do_tls },
-    { "close", ARG_NONE, true, do_close },
-    { "drop", ARG_NONE, true, do_close },
-    { "reset", ARG_NONE, true, do_reset },
-    { "delay", ARG_SECONDS, true, do_delay },
-    { "wait", ARG_SECONDS, true, do_delay },
-    { "drip", ARG_SECONDS, true, do_drip },
-    { "timeout", ARG_SECONDS, false, do_timeout },
-    { "reply", ARG_COUNT_OCTETS, false, do_reply },
-    { "raw", ARG_OCTETS, false, do_raw },
-    { "fill", ARG_COUNT_OCTETS, false, do_fill },
-    { "flush", ARG_NONE, true, do_flush },
-    { "body", ARG_COUNT, true, do_body },
-    { "chunk", ARG_NONE, true, do_chunk },
-    { "silence", ARG_NONE, true, do_silence },
-    { "expect-close", ARG_NONE, true, do_expect_close },
-    { "repeat", ARG_COUNT, false, do_repeat },
-    { "end", ARG_NONE, false, do_end },
+static const struct script_op server_line = { .argument = SCRIPT_LINE, .run = do_server };
+static const struct script_op client_line = { .argument = SCRIPT_LINE, .flushes = true, .run = do_client };
+static const struct script_op ops[] = {
+    { "starttls", SCRIPT_NONE, .flushes = true, .run = do_tls },
+    { "tls", SCRIPT_NONE, .flushes = true, .run = do_tls },
+    { "close", SCRIPT_NONE, .flushes = true, .run = do_close },
+    { "drop", SCRIPT_NONE, .flushes = true, .run = do_close },
+    { "reset", SCRIPT_NONE, .flushes = true, .run = do_reset },
+    { "delay", SCRIPT_SECONDS, .flushes = true, .run = do_delay },
+    { "wait", SCRIPT_SECONDS, .flushes = true, .run = do_delay },
+    { "drip", SCRIPT_SECONDS, .flushes = true, .run = do_drip },
+    { "timeout", SCRIPT_SECONDS, .run = do_timeout },
+    { "set", SCRIPT_NAME_OCTETS, .run = do_set },
+    { "reply", SCRIPT_COUNT_OCTETS, .run = do_reply },
+    { "raw", SCRIPT_OCTETS, .run = do_raw },
+    { "fill", SCRIPT_COUNT_OCTETS, .run = do_fill },
+    { "flush", SCRIPT_NONE, .flushes = true, .run = do_flush },
+    { "body", SCRIPT_COUNT, .flushes = true, .run = do_body },
+    { "chunk", SCRIPT_NONE, .flushes = true, .run = do_chunk },
+    { "silence", SCRIPT_NONE, .flushes = true, .run = do_silence },
+    { "expect-close", SCRIPT_NONE, .flushes = true, .run = do_expect_close },
+    { "repeat", SCRIPT_COUNT, .block = SCRIPT_OPENS, .run = do_repeat },
+    { "end", SCRIPT_NONE, .block = SCRIPT_CLOSES, .run = do_end },
+    { .word = NULL },
 };
 
 /* ---- playing ---- */
@@ -475,7 +461,7 @@ static const struct op ops[] = {
 static enum play play_on(struct player *p)
 {
     for (;;) {
-        const struct step *s = p->at < p->script->n ? &p->script->v[p->at] : NULL;
+        const struct script_step *s = p->at < p->script->n ? &p->script->v[p->at] : NULL;
         enum play play = PLAY_NEXT;
 
         if (p->drip > 0 && p->out.len > 0)
@@ -528,6 +514,7 @@ static void free_player(struct client *c)
     buf_free(&p->in);
     buf_free(&p->out);
     buf_free(&p->last);
+    script_vars_free(&p->vars);
     free(p->rounds);
 }
 
@@ -545,152 +532,18 @@ struct client *script_client_new(struct sink *s)
 
 /* ---- reading ---- */
 
-static const struct op *find_op(const char *word)
-{
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        if (ascii_ieq(ops[i].word, word))
-            return &ops[i];
-    return NULL;
-}
-
-static bool unknown(const char *word, struct err *e)
-{
-    const char *words[sizeof ops / sizeof *ops + 1] = { NULL };
-    const char *near;
-
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        words[i] = ops[i].word;
-    near = ascii_nearest(word, words);
-    err_set(e, FAULT_CONFIG, "'@%.60s' is no directive of the sink", word);
-    return near ? err_hint(e, "did you mean '@%s'?", near) : false;
-}
-
-static bool parse_seconds(struct step *s, const char *text, struct err *e)
-{
-    char *end;
-    double seconds = strtod(text, &end);
-
-    if (end == text || *end || !(seconds >= 0 && seconds <= 1e6))
-        return err_set(e, FAULT_CONFIG, "'@%s' wants a number of seconds, not '%.60s'", s->op->word, text);
-    s->time = (usec)(seconds * USEC_PER_SEC);
-    return true;
-}
-
-static bool parse_argument(struct step *s, const char *text, struct err *e)
-{
-    size_t n = strcspn(text, " \t");
-    char *number;
-    bool ok = true;
-
-    switch (s->op->argument) {
-    case ARG_LINE:
-        return true;
-    case ARG_NONE:
-        return !*text || err_set(e, FAULT_CONFIG, "'@%s' takes no argument", s->op->word);
-    case ARG_SECONDS:
-        return parse_seconds(s, text, e);
-    case ARG_OCTETS:
-        return dialogue_unquote(text, &s->octets, e);
-    case ARG_COUNT:
-    case ARG_COUNT_OCTETS:
-        s->count = -1;
-        if (s->op->argument == ARG_COUNT && !*text)
-            return true;
-        number = xstrndup(text, n);
-        if (!ascii_number(number, 0, INT64_MAX, &s->count))
-            ok = err_set(e, FAULT_CONFIG, "'@%s' wants a number, not '%.60s'", s->op->word, number);
-        free(number);
-        text += n + strspn(text + n, " \t");
-        if (ok && s->op->argument == ARG_COUNT && *text)
-            return err_set(e, FAULT_CONFIG, "'@%s' takes one argument", s->op->word);
-        return ok && (!*text || dialogue_unquote(text, &s->octets, e));
-    }
-    return false;
-}
-
-static bool add_step(struct script *sc, const struct dialogue_line *line, struct err *e)
-{
-    struct step *s = &sc->v[sc->n];
-
-    *s = (struct step){ .line = line->text, .number = line->number, .octets = BUF_INIT };
-    switch (line->kind) {
-    case DIALOGUE_NOTE: return true;
-    case DIALOGUE_SERVER: s->op = &server_line; break;
-    case DIALOGUE_CLIENT: s->op = &client_line; break;
-    case DIALOGUE_DIRECTIVE: s->op = find_op(line->word); break;
-    }
-    if (!s->op)
-        return unknown(line->word, e);
-    sc->n++;
-    return parse_argument(s, line->text, e);
-}
-
-/* Each @repeat with its @end. */
-static bool pair_up(struct script *sc, struct err *e)
-{
-    size_t *open = xcalloc(sc->n + 1, sizeof *open), depth = 0;
-    struct step *s = sc->v;
-
-    for (; s < sc->v + sc->n; s++) {
-        if (s->op->run == do_repeat) {
-            open[depth++] = (size_t)(s - sc->v);
-        } else if (s->op->run == do_end) {
-            if (depth == 0)
-                break;
-            s->partner = open[--depth];
-            sc->v[s->partner].partner = (size_t)(s - sc->v);
-        }
-    }
-    if (s < sc->v + sc->n)
-        err_set(e, FAULT_CONFIG, "%s:%d: '@end' without '@repeat'", sc->name, s->number);
-    else if (depth > 0)
-        err_set(e, FAULT_CONFIG, "%s:%d: '@repeat' without '@end'", sc->name, sc->v[open[depth - 1]].number);
-    free(open);
-    return !err_is_set(e);
-}
-
-static bool compile(struct script *sc, struct err *e)
-{
-    sc->v = xcalloc(sc->dialogue.n + 1, sizeof *sc->v);
-    for (size_t i = 0; i < sc->dialogue.n; i++) {
-        struct err why = ERR_INIT;
-        if (add_step(sc, &sc->dialogue.v[i], &why))
-            continue;
-        err_set(e, FAULT_CONFIG, "%s:%d: %s", sc->name, sc->dialogue.v[i].number, why.text);
-        if (why.hint)
-            err_hint(e, "%s", why.hint);
-        err_clear(&why);
-        return false;
-    }
-    return pair_up(sc, e);
-}
-
 struct script *script_load(const char *path, struct err *e)
 {
-    struct script *sc = xcalloc(1, sizeof *sc);
+    const struct script_params params = {
+        .name = path, .whose = "the sink", .ops = ops, .client = &client_line, .server = &server_line,
+    };
+    struct script *sc = NULL;
     struct buf text = BUF_INIT;
-    bool ok;
 
-    sc->name = xstrdup(path);
-    ok = file_read(path, SCRIPT_MAX, &text, FAULT_NO_INPUT, e) && dialogue_parse(&sc->dialogue, path, text.data, text.len, false, e)
-         && compile(sc, e);
+    if (file_read(path, SCRIPT_MAX, &text, FAULT_NO_INPUT, e))
+        sc = script_compile(&params, text.data, text.len, e);
     buf_free(&text);
-    if (ok)
-        return sc;
-    script_free(sc);
-    return NULL;
-}
-
-void script_free(struct script *s)
-{
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->n; i++)
-        buf_free(&s->v[i].octets);
-    free(s->v);
-    free(s->name);
-    dialogue_free(&s->dialogue);
-    free(s);
+    return sc;
 }
 
 bool script_wants_tls(const struct script *s)

@@ -1,7 +1,6 @@
 /* dialogue: reads the dialogue format. It must not know what the lines mean to a client or a server. */
 #include "smtp/dialogue.h"
 
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,23 +87,6 @@ void dialogue_free(struct dialogue *d)
     }
     free(d->v);
     *d = (struct dialogue)DIALOGUE_INIT;
-}
-
-bool dialogue_match(const char *expectation, const char *line)
-{
-    size_t n = strlen(expectation);
-    regex_t re;
-
-    if (n < 2 || expectation[0] != '/' || expectation[n - 1] != '/')
-        return strncmp(line, expectation, n) == 0;
-    char *pattern = xstrndup(expectation + 1, n - 2);
-    bool matches = regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) == 0;
-    free(pattern);
-    if (!matches)
-        return false;
-    matches = regexec(&re, line, 0, NULL, 0) == 0;
-    regfree(&re);
-    return matches;
 }
 
 /* Undoes the escape at *p, the octet behind the backslash, and moves on behind it. */

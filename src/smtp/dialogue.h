@@ -36,9 +36,6 @@ struct dialogue {
 bool dialogue_parse(struct dialogue *d, const char *name, const char *text, size_t n, bool plain, struct err *e);
 void dialogue_free(struct dialogue *d);
 
-/* Does the reply line match the expectation: a prefix, or a POSIX extended regular expression between slashes? */
-bool dialogue_match(const char *expectation, const char *line);
-
 /* Undoes "…" with \r \n \t \0 \\ \" \xHH; unquoted text is taken as it is. Appends. */
 struct buf;
 bool dialogue_unquote(const char *text, struct buf *out, struct err *e);

@@ -87,19 +87,6 @@ static void test_errors(void **state)
     }
 }
 
-static void test_match(void **state)
-{
-    static const struct { const char *expectation, *line; bool matches; } cases[] = {
-        { "2", "250 ok", true }, { "250", "251 ok", false }, { "", "anything", true }, { "250 ok", "250", false },
-        { "/^25[01]/", "251 x", true }, { "/^25[01]/", "252 x", false }, { "/queued as [0-9A-F]+$/", "250 queued as 4F", true },
-        { "/(/", "(", false }, { "/", "/x", true }, { "//", "x", true },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_int_equal(dialogue_match(cases[i].expectation, cases[i].line), cases[i].matches);
-}
-
 static void test_unquote(void **state)
 {
     static const struct { const char *text; bool ok; const char *out; size_t n; } cases[] = {
@@ -128,7 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines), cmocka_unit_test(test_numbers), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_match), cmocka_unit_test(test_unquote),
+        cmocka_unit_test(test_unquote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
