@@ -68,3 +68,28 @@ void strlist_split(struct strlist *l, const char *s, const char *separators)
         s += n;
     }
 }
+
+bool strlist_words(struct strlist *l, const char *s)
+{
+    struct buf word = BUF_INIT;
+    size_t before = l->n;
+    bool ends = true;
+
+    for (s += strspn(s, " \t\n"); *s && ends; s += strspn(s, " \t\n")) {
+        char quote = '\0';
+        for (buf_reset(&word); *s && (quote || !strchr(" \t\n", *s)); s++) {
+            if (*s == quote)
+                quote = '\0';
+            else if (!quote && (*s == '\'' || *s == '"'))
+                quote = *s;
+            else if (*s == '\\' && quote != '\'' && s[1])
+                buf_addc(&word, *++s);
+            else
+                buf_addc(&word, *s);
+        }
+        ends = !quote;
+        strlist_add(l, word.data);
+    }
+    buf_free(&word);
+    return ends && l->n > before;
+}

@@ -56,8 +56,27 @@ static void splitting(void **state)
     }
 }
 
+static void words(void **state)
+{
+    (void)state;
+    static const struct { const char *s; bool ok; const char *want; } rows[] = {
+        { "", false, "" }, { "  ", false, "" }, { "exim -bh  192.0.2.1 ", true, "exim|-bh|192.0.2.1|" }, { "a 'b c'\"d e\"f", true, "a|b cd ef|" },
+        { "a '' \"\"", true, "a|||" }, { "a\\ b \"c\\\"d\" 'e\\f'", true, "a b|c\"d|e\\f|" }, { "a 'b", false, "a|b|" }, { "a\\", true, "a\\|" },
+        { "a; b $c", true, "a;|b|$c|" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct strlist l = STRLIST_INIT;
+        char got[64] = "";
+        assert_int_equal(strlist_words(&l, rows[i].s), rows[i].ok);
+        for (size_t k = 0; k < l.n; k++)
+            strcat(strcat(got, l.v[k]), "|");
+        assert_string_equal(got, rows[i].want);
+        strlist_free(&l);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(adding), cmocka_unit_test(splitting) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(adding), cmocka_unit_test(splitting), cmocka_unit_test(words) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
