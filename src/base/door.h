@@ -39,7 +39,7 @@
         return &table.api;                                                                             \
     }
 #else
-#define DOOR_ADDRESS(name) .name = name,
+#define DOOR_ADDRESS(name) .name = &name,
 #define DOOR_DEFINE(function, struct_name, SYMBOLS, soname, package) \
     const struct struct_name *function(struct err *e)                \
     {                                                                \
