@@ -19,7 +19,7 @@ struct command {
     int (*run)(int argc, char *const *argv); /* argv[0] is the command's name; returns the exit status */
 };
 
-extern const struct command command_send, command_probe, command_sink, command_config, command_password, command_explain,
+extern const struct command command_send, command_probe, command_talk, command_sink, command_config, command_password, command_explain,
     command_completions, command_help;
 
 /* Every command, ending with NULL. */

@@ -19,6 +19,7 @@ static const struct { const char *name, *version, *purpose; } libraries[] = {
     { "libgsasl", VERSION_LIBGSASL, "SCRAM, CRAM-MD5, DIGEST-MD5, GSSAPI, NTLM" },
     { "libunbound", VERSION_LIBUNBOUND, "MX and DNSSEC" },
     { "libsecret", VERSION_LIBSECRET, "keyring" },
+    { "readline", VERSION_READLINE, "line editing in envoi talk" },
 };
 
 void version_print(void)

@@ -14,6 +14,13 @@ void credentials_init(struct credentials *l, const struct account *a, struct hub
         hub_hide(hub, a->proxy_password, strlen(a->proxy_password));
 }
 
+void credentials_again(struct credentials *l)
+{
+    buf_free(&l->secret);
+    err_clear(&l->err);
+    l->asked = false;
+}
+
 void credentials_free(struct credentials *l)
 {
     buf_free(&l->secret);

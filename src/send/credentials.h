@@ -24,6 +24,9 @@ struct credentials {
 void credentials_init(struct credentials *l, const struct account *a, struct hub *hub, usec deadline);
 void credentials_free(struct credentials *l);
 
+/* The account's user is another: the secret is asked for again. What was asked for stays hidden. */
+void credentials_again(struct credentials *l);
+
 /* Cuts the secrets out of the error. A server may echo what it was sent: the events were cut by the hub; the error leaves by
  * another way. */
 void credentials_mask(const struct credentials *l, struct err *e);

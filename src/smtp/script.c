@@ -110,7 +110,8 @@ static bool match_pattern(const struct script_step *step, struct script_vars *v,
     if (regexec(step->pattern, line, GROUPS_MAX, groups, 0) != 0)
         return false;
     for (size_t i = 1; i <= step->pattern->re_nsub && i < GROUPS_MAX; i++) {
-        char *value = groups[i].rm_so < 0 ? xstrdup("") : xstrndup(line + groups[i].rm_so, (size_t)(groups[i].rm_eo - groups[i].rm_so));
+        bool there = groups[i].rm_so >= 0;
+        char *value = there ? xstrndup(line + groups[i].rm_so, (size_t)(groups[i].rm_eo - groups[i].rm_so)) : xstrdup("");
         script_set(v, (const char[]){ (char)('0' + i), '\0' }, value);
         free(value);
     }
@@ -277,6 +278,11 @@ static void lone_end(const struct script *sc, const struct script_params *p, int
     buf_free(&beginnings);
 }
 
+static void lone_beginning(const struct script *sc, const struct script_step *s, struct err *e)
+{
+    err_set(e, FAULT_CONFIG, "%s:%d: '@%s' without '@end'", sc->name, s->number, s->op->word);
+}
+
 /* Each block's beginning with its @end. */
 static bool pair_up(struct script *sc, const struct script_params *p, struct err *e)
 {
@@ -296,7 +302,7 @@ static bool pair_up(struct script *sc, const struct script_params *p, struct err
     if (s < sc->v + sc->n)
         lone_end(sc, p, s->number, e);
     else if (depth > 0)
-        err_set(e, FAULT_CONFIG, "%s:%d: '@%s' without '@end'", sc->name, sc->v[open[depth - 1]].number, sc->v[open[depth - 1]].op->word);
+        lone_beginning(sc, &sc->v[open[depth - 1]], e);
     free(open);
     return !err_is_set(e);
 }
@@ -351,7 +357,8 @@ static bool check_variables(struct script *sc, const struct script_params *p, st
     sc->variables = names.n > 0;
     for (const struct script_step *s = sc->v; ok && sc->variables && s < sc->v + sc->n; s++) {
         bool whole = s->op->argument == SCRIPT_LINE || s->op->argument == SCRIPT_WORDS;
-        ok = s->pattern || check_references(&names, whole ? s->line : s->octets.data, whole ? strlen(s->line) : s->octets.len, &why);
+        const char *text = whole ? s->line : s->octets.data;
+        ok = s->pattern || check_references(&names, text, whole ? strlen(text) : s->octets.len, &why);
         if (!ok)
             at_line(sc, s->number, &why, e);
     }

@@ -1,5 +1,6 @@
-/* script: a dialogue made into steps for a player, by the player's table of directives. It knows words, arguments and blocks, and not what
- * anybody does with them: talk plays the client's side (cmd/talk_player.c), the sink the server's (cmd/sink_script.c). */
+/* script: a dialogue made into steps for a player, by the player's table of directives. It knows words, arguments and
+ * blocks, and not what anybody does with them: talk plays the client's side (cmd/talk_steps.c), the sink the server's
+ * (cmd/sink_script.c). */
 #ifndef SMTP_SCRIPT_H
 #define SMTP_SCRIPT_H
 
@@ -53,8 +54,9 @@ struct script_step {
     regex_t *pattern;     /* own: of an expectation between slashes; NULL: none */
 };
 
-/* Variables stand in the lines and octets of a script that sets one (by @set, by a group of a pattern, or that the caller has set): $NAME,
- * ${NAME}, and $$ for a dollar. In any other script a dollar is a dollar, so that a transcript plays as it is. */
+/* Variables stand in the lines and octets of a script that sets one, by @set or a group of a pattern, or for which the caller
+ * has set one: $NAME, ${NAME}, and $$ for a dollar. In any other script a dollar is a dollar, so that a transcript plays as
+ * it is. */
 struct script_vars {
     struct strlist names, values;
 };
