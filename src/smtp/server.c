@@ -366,11 +366,13 @@ static bool data_step(struct server *s)
 static void chunk_end(struct server *s)
 {
     s->phase = PHASE_COMMAND;
-    if (s->chunk_refused)
+    if (s->chunk_refused) {
         server_reply_said(s, s->chunk_answer.code, s->chunk_answer.text);
-    else if (s->chunk_last)
+        if (s->chunks) /* what has a hole is no message: chunks on their way already belong to none */
+            server_reset(s);
+    } else if (s->chunk_last) {
         message_end(s);
-    else if (s->too_big) {
+    } else if (s->too_big) {
         server_reply(s, 552, "5.3.4", "the message is too big");
         server_reset(s);
     } else {

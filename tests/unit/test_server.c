@@ -69,10 +69,11 @@ static void take_stage(struct server *s, const char *name)
 {
     const char *about;
     enum server_stage stage = server_stage(s, &about);
+    bool second = strcmp(name, "nosecond") == 0 && server_octets(s) == 1;
 
     if (*about >= '4' && *about <= '5')
         server_stage_answer(s, *about == '4' ? 450 : 550, "5.7.1 no");
-    else if ((stage == SERVER_AT_CONNECT && strcmp(name, "away") == 0) || (stage == SERVER_AT_DATA && strcmp(name, "nodata") == 0))
+    else if ((stage == SERVER_AT_CONNECT && strcmp(name, "away") == 0) || (stage == SERVER_AT_DATA && (second || strcmp(name, "nodata") == 0)))
         server_stage_answer(s, 554, "5.3.2 no");
     else if (stage == SERVER_AT_QUIT && strcmp(name, "noquit") == 0)
         server_stage_answer(s, 500, "no");
@@ -242,6 +243,10 @@ static const struct row rows[] = {
     { "what is malformed is answered as such", STAGES("mx"), HI "MAIL FROM:5@b>\r\nMAIL 5\r\nRCPT TO:<5@d>\r\n", "220 250 501 501 503 ", NULL },
     { "DATA refused", STAGES("nodata"), DATA "NOOP\r\n", "220 250 250 250 554 250 ", NULL },
     { "a chunk refused is eaten", STAGES("nodata"), HI TO "BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", "220 250 250 250 554 250 ", NULL },
+    { "nothing is made of the chunks around one refused", STAGES("nosecond"), HI TO "BDAT 1\r\naBDAT 1\r\nbBDAT 1 LAST\r\ncNOOP\r\n",
+      "220 250 250 250 250 554 503 250 ", "dropped|" },
+    { "a transaction follows a chunk refused", STAGES("nosecond"), HI TO "BDAT 1\r\naBDAT 1 LAST\r\nb" TO "BDAT 1 LAST\r\nc",
+      "220 250 250 250 250 554 250 250 250 ", "dropped|a@b>c@d:c|" },
     { "QUIT refused closes all the same", STAGES("noquit"), HI "QUIT\r\n", "220 250 500 [close]", NULL },
     { "421 closes", STAGES("mx"), HI "RSET\r\nNOOP\r\n", "220 250 421 [close]", NULL },
     { "mechanism refused", STAGES("mx"), HI "AUTH 5\r\n", "220 250 550 ", NULL },
