@@ -125,7 +125,7 @@ void server_reset(struct server *s)
     s->env = (struct envelope)ENVELOPE_INIT;
     strlist_free(&s->parameters);
     s->envelope_octets = 0;
-    s->mail = s->utf8 = s->rcpt_refused = s->chunks = s->too_big = false;
+    s->mail = s->utf8 = s->binary = s->chunks = s->too_big = false;
     s->octets = 0;
     if (s->begun)
         s->asked = SERVER_DROP;

@@ -19,6 +19,7 @@ enum {
     NEED_MAIL = 1 << 7,
     NEED_NO_CHUNKS = 1 << 8,
     NEED_RCPT = 1 << 9,
+    NEED_TEXT = 1 << 10,
 };
 
 static bool is_smtp(const struct server *s, const char *arg) { (void)arg; return !s->p.lmtp; }
@@ -31,6 +32,7 @@ static bool no_mail(const struct server *s, const char *arg) { (void)arg; return
 static bool in_mail(const struct server *s, const char *arg) { (void)arg; return s->mail; }
 static bool no_chunks(const struct server *s, const char *arg) { (void)arg; return !s->chunks; }
 static bool has_rcpt(const struct server *s, const char *arg) { (void)arg; return s->env.n > 0; }
+static bool is_text(const struct server *s, const char *arg) { (void)arg; return !s->binary; }
 
 static const struct {
     unsigned need;
@@ -47,7 +49,8 @@ static const struct {
     { NEED_NO_MAIL, no_mail, 503, "5.5.1", "not within a mail transaction" },
     { NEED_MAIL, in_mail, 503, "5.5.1", "MAIL first" },
     { NEED_NO_CHUNKS, no_chunks, 503, "5.5.1", "the message has begun with BDAT" },
-    { NEED_RCPT, has_rcpt, 554, "5.5.1", "no valid recipients" },
+    { NEED_RCPT, has_rcpt, 503, "5.5.1", "no valid recipients" }, /* RFC 2033 4.2 */
+    { NEED_TEXT, is_text, 503, "5.5.1", "BINARYMIME goes with BDAT, not with DATA" }, /* RFC 3030 3 */
 };
 
 /* EHLO. */
@@ -161,9 +164,8 @@ static const char *take_body(struct server *s, const char *value)
 {
     if (ascii_ieq(value, "7BIT") || ascii_ieq(value, "8BITMIME"))
         return NULL;
-    if (ascii_ieq(value, "BINARYMIME") && server_offers(s, CAP_BINARYMIME))
-        return NULL;
-    return "unknown BODY";
+    s->binary = ascii_ieq(value, "BINARYMIME") && server_offers(s, CAP_BINARYMIME);
+    return s->binary ? NULL : "unknown BODY";
 }
 
 static const char *take_utf8(struct server *s, const char *value)
@@ -411,7 +413,6 @@ static void do_rcpt(struct server *s, const char *arg)
     } else {
         free(r->orcpt);
         s->env.dsn_notify = notify;
-        s->rcpt_refused = true;
     }
     buf_free(&address);
 }
@@ -527,7 +528,7 @@ static const struct row rows[] = {
     { "LHLO", NEED_LMTP | NEED_ARG, 0, do_ehlo, SERVER_AT_EHLO, about_first },
     { "MAIL", NEED_ARG | NEED_HELO | NEED_AUTH | NEED_NO_MAIL, 0, do_mail, SERVER_AT_MAIL, about_path },
     { "RCPT", NEED_ARG | NEED_MAIL | NEED_NO_CHUNKS, 0, do_rcpt, SERVER_AT_RCPT, about_path },
-    { "DATA", NEED_NO_ARG | NEED_MAIL | NEED_NO_CHUNKS | NEED_RCPT, 0, do_data, SERVER_AT_DATA, NULL },
+    { "DATA", NEED_NO_ARG | NEED_MAIL | NEED_NO_CHUNKS | NEED_RCPT | NEED_TEXT, 0, do_data, SERVER_AT_DATA, NULL },
     { "BDAT", 0, CAP_CHUNKING, do_bdat, SERVER_AT_DATA, NULL },
     { "RSET", NEED_NO_ARG, 0, do_rset, SERVER_AT_RSET, NULL },
     { "NOOP", 0, 0, do_noop, SERVER_AT_NOWHERE, NULL },
@@ -589,7 +590,6 @@ void server_command_refused(struct server *s, int code, const char *text)
         s->chunk_answer = (struct server_answer){ code, text };
         return;
     }
-    s->rcpt_refused = s->rcpt_refused || s->row->handler == do_rcpt;
     server_reply_said(s, code, text);
     if (s->row->handler == do_quit)
         s->phase = PHASE_CLOSE;

@@ -51,7 +51,7 @@ struct server {
     struct buf helo;        /* own */
 
     bool mail;              /* a transaction is open */
-    bool utf8, rcpt_refused;
+    bool utf8, binary;      /* BODY=BINARYMIME */
     struct envelope env;    /* own */
     struct strlist parameters;
     size_t envelope_octets;
