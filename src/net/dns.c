@@ -156,7 +156,10 @@ static void take_records(struct dns_question *q, const struct ub_result *r)
     for (size_t i = 0; r->data[i] && q->answer.n < DNS_RECORDS_MAX; i++)
         if (r->len[i] >= 0)
             dns_answer_add(&q->answer, q->type, r->data[i], (size_t)r->len[i]);
-    q->answer.status = q->answer.n > 0 ? DNS_FOUND : DNS_NO_DATA;
+    if (q->answer.n > 0)
+        q->answer.status = DNS_FOUND;
+    else /* not the same as none: mail would go to the domain's own address (RFC 5321 5.1) */
+        failed(q, "none of its records can be read");
 }
 
 static void take_result(struct dns_question *q, const struct ub_result *r)

@@ -429,6 +429,14 @@ def test_all_mail_exchangers(script, names):
     assert done.returncode == 2 and lines(done).count(" -> QUIT") == 2, done
 
 
+def test_mail_exchangers_that_are_no_names(script, names):
+    server = script(*DOT, *QUIT)
+    where = names("b.example", ["two words"])
+    done = probe("-f", FROM, "-t", TO, "--dns-server", where, "-p", server.port, timeout=120)
+    without_libunbound(done)
+    assert done.returncode == 2 and b"none of its records can be read" in done.stderr and b"b.example" in done.stderr, done
+
+
 # ---- load ----
 
 def test_repeat_and_parallel(sink):
