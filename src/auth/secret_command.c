@@ -3,43 +3,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "auth/secret.h"
+#include "net/child.h"
 #include "net/loop.h"
-
-extern char **environ;
 
 enum { OUTPUT_MAX = 1 << 20, COMPLAINT_MAX = 4096 };
 
-/* Starts /bin/sh with what envoi changed for itself put back: it ignores two signals, the command should not. */
 static int start(const char *command, int out, int complaints, pid_t *pid)
 {
     char *const argv[] = { "sh", "-c", (char *)command, NULL };
     posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t signals;
-    int failure;
 
     posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&files, complaints, STDERR_FILENO);
-    sigemptyset(&signals);
-    posix_spawnattr_setsigmask(&attributes, &signals);
-    sigaddset(&signals, SIGPIPE);
-    sigaddset(&signals, SIGXFSZ);
-    posix_spawnattr_setsigdefault(&attributes, &signals);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    failure = posix_spawn(pid, "/bin/sh", &files, &attributes, argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
-    return failure;
+    return child_spawn(pid, "/bin/sh", argv, &files);
 }
 
 /* Appends what can be read now. The buf keeps at most max octets: the first ones, or with `last` the last ones. false: the

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,27 +25,32 @@ static const struct {
     { ENOEXEC, "a script needs a first line such as '#!/bin/sh'" },
 };
 
-/* What envoi changed for itself is put back: it ignores two signals and holds others back while it works. */
-static int spawn(pid_t *pid, char *const *argv, int in, int out)
+int child_spawn(pid_t *pid, const char *program, char *const *argv, posix_spawn_file_actions_t *files)
 {
-    posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t signals;
 
-    posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
     sigemptyset(&signals);
     posix_spawnattr_setsigmask(&attributes, &signals);
     sigaddset(&signals, SIGPIPE);
     sigaddset(&signals, SIGXFSZ);
     posix_spawnattr_setsigdefault(&attributes, &signals);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int failure = posix_spawnp(pid, argv[0], &files, &attributes, argv, environ);
+    int failure = posix_spawnp(pid, program, files, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
+    posix_spawn_file_actions_destroy(files);
     return failure;
+}
+
+static int spawn_between(pid_t *pid, char *const *argv, int in, int out)
+{
+    posix_spawn_file_actions_t files;
+
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+    return child_spawn(pid, argv[0], argv, &files);
 }
 
 static bool cannot_run(const char *name, int reason, struct err *e)
@@ -69,7 +73,7 @@ bool child_start(struct child *c, char *const *argv, struct err *e)
         close(in[1]);
         return false;
     }
-    int failure = spawn(&c->pid, argv, in[0], out[1]);
+    int failure = spawn_between(&c->pid, argv, in[0], out[1]);
     close(in[0]);
     close(out[1]);
     if (failure) {
