@@ -215,7 +215,7 @@ static void hide_inside_base64(struct hub *h, const char *secret, size_t n, size
 void hub_hide(struct hub *h, const char *secret, size_t n)
 {
     n = strnlen(secret, n);
-    if (!h || n < 3)
+    if (!h || n < HUB_SECRET_MIN)
         return;
     struct buf whole = BUF_SECRET_INIT;
     base64_encode(&whole, secret, n);
@@ -242,7 +242,7 @@ void hub_mask(const struct hub *h, struct buf *text)
 {
     for (size_t i = 0; h && i < h->hidden.n; i++) {
         const char *secret = h->hidden.v[i];
-        size_t n = strlen(secret); /* 3 at least, so the mask always fits in its place */
+        size_t n = strlen(secret); /* HUB_SECRET_MIN at least, so the mask always fits in its place */
         char *at = text->data;
         while ((at = memmem(at, text->len - (size_t)(at - text->data), secret, n))) {
             memcpy(at, mask, MASK_LEN);

@@ -120,8 +120,9 @@ void hub_unlisten(struct hub *h, const void *ctx);
 /* Does anybody listen to this kind? For events that cost something to make. */
 bool hub_wants(const struct hub *h, enum event_kind kind);
 
-/* While hidden, the secret (3 octets or more) and its base64 form are replaced by "***" in every string
+/* While hidden, the secret (HUB_SECRET_MIN octets or more) and its base64 form are replaced by "***" in every string
  * field of every event, whoever emits it: a server may echo what it was sent. */
+enum { HUB_SECRET_MIN = 3 };
 void hub_hide(struct hub *h, const char *secret, size_t n);
 void hub_unhide(struct hub *h); /* forgets and wipes all */
 

@@ -135,7 +135,7 @@ bool login_decode(const struct session *s, const struct buf *line, struct buf *o
     if (!base64_decode(out, line->data + n, line->len - n))
         return false;
     const char *nul = memrchr(out->data, '\0', out->len);
-    *cut = nul ? (size_t)(nul - out->data) + 1 : SIZE_MAX;
+    *cut = nul ? (size_t)(nul - out->data) + 1 : out->len - n < HUB_SECRET_MIN ? n : SIZE_MAX;
     return true;
 }
 

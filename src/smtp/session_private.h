@@ -181,7 +181,7 @@ const char *rows_masked(const struct caps *c); /* a keyword that something on th
 /* login.c */
 void login_write(struct session *s, const struct command *c, struct buf *line);
 /* The line with its base64 undone. false: there is none in it. What stands from cut on is secret (the password of
- * PLAIN); other secrets are the hub's to find. */
+ * PLAIN, and whatever is too short for the hub); other secrets are the hub's to find. */
 bool login_decode(const struct session *s, const struct buf *line, struct buf *out, size_t *cut);
 bool login_reply(struct session *s, const struct command *c, const struct reply *r);
 void login_free(struct login *l);
