@@ -21,11 +21,13 @@ bool scram_usable(struct err *e)
     const struct gsasl_api *api = gsasl_door(e);
     Gsasl *context;
 
-    if (!api || api->gsasl_init(&context) != GSASL_OK)
+    if (!api)
         return false;
+    if (api->gsasl_init(&context) != GSASL_OK)
+        return err_set(e, FAULT_SYSTEM, "libgsasl cannot be started");
     bool usable = api->gsasl_server_support_p(context, "SCRAM-SHA-256") != 0;
     api->gsasl_done(context);
-    return usable;
+    return usable || err_set(e, FAULT_AUTH, "this libgsasl has no SCRAM-SHA-256");
 }
 
 /* Only the -PLUS form is told of the binding: in the other, a client that could bind would be taken for one that was cheated. */

@@ -17,7 +17,7 @@ struct scram_params {
 
 enum scram_verdict { SCRAM_MORE, SCRAM_YES, SCRAM_NO };
 
-bool scram_usable(struct err *e); /* loads the library */
+bool scram_usable(struct err *e); /* loads the library; false: *e says why not */
 
 struct scram;
 struct scram *scram_start(const struct scram_params *p); /* NULL: it cannot be carried out */

@@ -39,7 +39,6 @@ enum secret_status secret_from_netrc(const struct secret_params *p, struct buf *
 enum secret_status secret_from_credential(const struct secret_params *p, struct buf *out, struct err *e);
 enum secret_status secret_from_terminal(const struct secret_params *p, struct buf *out, struct err *e);
 
-
 /* The login of the first entry for the host in the same netrc files; login must be empty. false: there is none. */
 bool secret_login_from_netrc(const struct secret_params *p, struct buf *login);
 

@@ -252,30 +252,46 @@ static bool choose_extensions(struct sink *s, struct err *e)
 }
 
 /* What is known of the password decides: SCRAM proves that both sides know it, so it cannot be offered for any. */
-static bool mechanism_possible(const struct sink *s, const char *name)
+static bool mechanism_possible(const struct sink *s, const char *name, struct err *e)
 {
-    struct err ignored = ERR_INIT;
-    bool possible = !strstr(name, "SCRAM") || (!ascii_ieq(s->opt.auth, "any") && scram_usable(&ignored));
+    if (!strstr(name, "SCRAM"))
+        return true;
+    if (ascii_ieq(s->opt.auth, "any"))
+        return err_set(e, FAULT_USAGE, "it needs a password that both sides know: --auth=USER:PASS");
+    return scram_usable(e);
+}
 
-    err_clear(&ignored);
-    return possible;
+static bool cannot_offer(const struct sink *s, const char *wanted, struct err *e)
+{
+    const char *const *known = server_mechanisms();
+    struct err why = ERR_INIT;
+
+    err_set(e, FAULT_USAGE, "the sink cannot offer the mechanism '%s'", wanted);
+    while (*known && !ascii_ieq(*known, wanted))
+        known++;
+    if (*known && !mechanism_possible(s, *known, &why))
+        err_hint(e, "%s", why.text);
+    else
+        err_hint(e, "it knows PLAIN, LOGIN, XOAUTH2, OAUTHBEARER, SCRAM-SHA-256 and, under TLS, SCRAM-SHA-256-PLUS");
+    err_clear(&why);
+    return false;
 }
 
 static bool choose_mechanisms(struct sink *s, struct err *e)
 {
     const struct strlist *wanted = &s->opt.auth_mechanisms;
     const char *const *known = server_mechanisms();
+    struct err ignored = ERR_INIT;
 
     if (!s->opt.auth)
         return true;
     for (; *known; known++)
-        if ((wanted->n == 0 || strlist_has_nocase(wanted, *known)) && mechanism_possible(s, *known))
+        if ((wanted->n == 0 || strlist_has_nocase(wanted, *known)) && mechanism_possible(s, *known, &ignored))
             strlist_add(&s->mechanisms, *known);
+    err_clear(&ignored);
     for (size_t i = 0; i < wanted->n; i++)
-        if (!strlist_has_nocase(&s->mechanisms, wanted->v[i])) {
-            err_set(e, FAULT_USAGE, "the sink cannot offer the mechanism '%s'", wanted->v[i]);
-            return err_hint(e, "it knows PLAIN, LOGIN, XOAUTH2, OAUTHBEARER and, with --auth=USER:PASS, SCRAM-SHA-256");
-        }
+        if (!strlist_has_nocase(&s->mechanisms, wanted->v[i]))
+            return cannot_offer(s, wanted->v[i], e);
     return true;
 }
 

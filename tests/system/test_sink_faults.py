@@ -163,7 +163,7 @@ def test_delay_and_drip(sink):  # noqa: F811
     ("--drop=body=x", "'x' is not a number of octets"), ("--reject=body:550", "only be dropped"), ("--tls=foo", "tls"),
     ("--reject=mail:550:a\rb", "one line"), ("--tls=expired --tls-cert=x --tls-key=x", "certificate"),
     ("--script=/dev/null --drop=mail", "cannot be used with --script"),
-    ("--auth-mechanisms=PLAIN", "need --auth"), ("--auth=any --auth-mechanisms=SCRAM-SHA-256", "cannot offer"),
+    ("--auth-mechanisms=PLAIN", "need --auth"), ("--auth=any --auth-mechanisms=SCRAM-SHA-256", "both sides know: --auth=USER:PASS"), ("--auth=a:b --auth-mechanisms=FOO", "it knows PLAIN"),
 ])
 def test_bad_options(options, words):
     done = run_envoi("sink", *options.split(" "), timeout=20)
