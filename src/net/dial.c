@@ -468,7 +468,7 @@ static enum io connect_failed(const struct dial *d, enum fault fault, struct err
     if (d->source_reason && d->p.source_port > 0 && d->source_reason != EADDRNOTAVAIL)
         err_hint(e, d->source_reason == EACCES ? "only the administrator may connect from port %d"
                                                : "this machine uses port %d already", d->p.source_port);
-    else if (d->source_reason)
+    else if (d->source_reason && d->p.source_ip)
         err_hint(e, "'source_ip' must be an address of this machine; '%s' is not", d->p.source_ip);
     else if (d->p.proxy != PROXY_NONE)
         err_hint(e, "'proxy_host' and 'proxy_port' say where the proxy is");
