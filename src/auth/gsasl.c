@@ -60,9 +60,9 @@ bool libgsasl_usable(const char *name, struct err *e)
     return usable;
 }
 
-/* The GS2 flag of SCRAM is 'p' in the -PLUS forms; 'y' where we could bind but the server does not offer it, so that it can
- * notice an offer cut by somebody between us; 'n' where we cannot bind. The library says 'y' when it is given a binding it was
- * not asked to use. */
+/* The GS2 flag of SCRAM is 'p' in the -PLUS forms; 'y' where we could bind but the server does not offer it, so that it
+ * can notice an offer cut by somebody between us; 'n' where we cannot bind. The library says 'y' when it is given a
+ * binding it was not asked to use. */
 static bool may_bind(const struct sasl *s)
 {
     const struct strlist *o = s->p.offered;
@@ -131,7 +131,8 @@ static int talk(struct sasl *s, const struct buf *challenge, struct buf *respons
     const struct libgsasl *g = s->gsasl;
     char *out = NULL;
     size_t n = 0;
-    int code = g->api->gsasl_step(g->session, challenge ? challenge->data : NULL, challenge ? challenge->len : 0, &out, &n);
+    int code = g->api->gsasl_step(g->session, challenge ? challenge->data : NULL, challenge ? challenge->len : 0, &out,
+                                  &n);
     if (out) {
         if (code == GSASL_OK || code == GSASL_NEEDS_MORE)
             buf_add(response, out, n);
@@ -179,8 +180,10 @@ static bool scram_check(const struct sasl *s, const struct buf *challenge, struc
         return true;
     unsigned long iterations = strtoul(at + 3, NULL, 10);
     if (iterations > ITERATIONS_MAX) {
-        err_set(e, FAULT_AUTH, "the server asks for %lu rounds of key derivation, more than %d", iterations, ITERATIONS_MAX);
-        return err_hint(e, "this would keep the processor busy for long; another mechanism may do, such as 'auth plain' under TLS");
+        err_set(e, FAULT_AUTH, "the server asks for %lu rounds of key derivation, more than %d", iterations,
+                ITERATIONS_MAX);
+        return err_hint(e, "this would keep the processor busy for long; another mechanism may do, "
+                           "such as 'auth plain' under TLS");
     }
     if (!s->p.tls && iterations < ITERATIONS_MIN_CLEAR) {
         err_set(e, FAULT_AUTH, "the server asks for %lu rounds of key derivation, less than %d", iterations,

@@ -1,5 +1,5 @@
-/* keyring: the desktop's secret service by libsecret, which brings GLib: loaded when the keyring is really asked. Locked, missing
- * and no service are three different answers. */
+/* keyring: the desktop's secret service by libsecret, which brings GLib: loaded when the keyring is really asked.
+ * Locked, missing and no service are three different answers. */
 #include "auth/keyring.h"
 
 #include <libsecret/secret.h>
@@ -13,7 +13,8 @@
 #define SECRET_SYMBOLS(X)                                                                            \
     X(secret_service_get_sync) X(secret_service_search_sync) X(secret_service_unlock_sync)           \
     X(secret_service_store_sync) X(secret_service_clear_sync) X(secret_collection_for_alias_sync)    \
-    X(secret_collection_get_locked) X(secret_item_get_locked) X(secret_item_load_secret_sync) X(secret_item_get_secret) \
+    X(secret_collection_get_locked) X(secret_item_get_locked) X(secret_item_load_secret_sync) \
+    X(secret_item_get_secret)                                                                        \
     X(secret_value_new) X(secret_value_get) X(secret_value_unref)                                    \
     X(g_hash_table_new) X(g_hash_table_insert) X(g_hash_table_unref)                                 \
     X(g_str_hash) X(g_str_equal) X(g_list_free) X(g_list_free_full) X(g_object_unref) X(g_error_free)
@@ -83,7 +84,8 @@ static void keyring_close(struct keyring *k)
 }
 
 /* The three attributes, in the order of the schemas. */
-static GHashTable *attributes_new(const struct libsecret_api *api, const SecretSchema *schema, const struct secret_params *p)
+static GHashTable *attributes_new(const struct libsecret_api *api, const SecretSchema *schema,
+                                  const struct secret_params *p)
 {
     const char *const values[] = {
         p->key_file ? p->key_file : p->host, p->key_file ? "tls-key" : "smtp", p->key_file ? "tls_key_file" : p->user,
@@ -112,8 +114,8 @@ static void hint_unlock(struct err *e)
     err_hint(e, "unlock it: log in to the desktop, or open it with its program (seahorse, KWalletManager)");
 }
 
-static enum secret_status open_item(const struct keyring *k, SecretItem *item, const struct secret_params *p, struct buf *out,
-                                    struct err *e)
+static enum secret_status open_item(const struct keyring *k, SecretItem *item, const struct secret_params *p,
+                                    struct buf *out, struct err *e)
 {
     GError *error = NULL;
     if (k->api->secret_item_get_locked(item))
@@ -150,7 +152,8 @@ static GList *search(const struct keyring *k, const SecretSchema *schema, const 
 }
 
 /* The items of the first schema that has some. */
-static GList *search_all(const struct keyring *k, const struct secret_params *p, const SecretSchema **schema, struct err *e)
+static GList *search_all(const struct keyring *k, const struct secret_params *p, const SecretSchema **schema,
+                         struct err *e)
 {
     GList *items = NULL;
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas && !items && !err_is_set(e); i++)
@@ -192,7 +195,8 @@ static bool check_collection(const struct keyring *k, const struct secret_params
 {
     GError *error = NULL;
     SecretCollection *collection =
-        k->api->secret_collection_for_alias_sync(k->service, SECRET_COLLECTION_DEFAULT, SECRET_COLLECTION_NONE, NULL, &error);
+        k->api->secret_collection_for_alias_sync(k->service, SECRET_COLLECTION_DEFAULT, SECRET_COLLECTION_NONE, NULL,
+                                                 &error);
     if (error)
         return fail(k->api, error, SECRET_ERROR, e), false;
     if (!collection) {
@@ -216,10 +220,12 @@ bool keyring_store(const struct secret_params *p, const struct buf *secret, stru
     if (!keyring_open(&k, e))
         return false;
     if (check_collection(&k, p, e)) {
-        char *label = p->key_file ? xasprintf("envoi: key %s", p->key_file) : xasprintf("envoi: %s at %s", p->user, p->host);
+        char *label = p->key_file ? xasprintf("envoi: key %s", p->key_file)
+                                  : xasprintf("envoi: %s at %s", p->user, p->host);
         GHashTable *attributes = attributes_new(k.api, own, p);
         SecretValue *value = k.api->secret_value_new(secret->data, (gssize)secret->len, "text/plain");
-        if (!k.api->secret_service_store_sync(k.service, own, attributes, SECRET_COLLECTION_DEFAULT, label, value, NULL, &error))
+        if (!k.api->secret_service_store_sync(k.service, own, attributes, SECRET_COLLECTION_DEFAULT, label, value, NULL,
+                                              &error))
             fail(k.api, error, SECRET_ERROR, e);
         k.api->secret_value_unref(value);
         k.api->g_hash_table_unref(attributes);

@@ -1,5 +1,6 @@
-/* keyring: what `envoi password` does with the desktop's secret service. Finding a password for a delivery is secret_from_keyring.
- * The entry is that of the params: {host, service=smtp, user}, or with key_file {host=KEY_FILE, service=tls-key, user=tls_key_file}. */
+/* keyring: what `envoi password` does with the desktop's secret service. Finding a password for a delivery is
+ * secret_from_keyring. The entry is that of the params: {host, service=smtp, user}, or with key_file {host=KEY_FILE,
+ * service=tls-key, user=tls_key_file}. */
 #ifndef AUTH_KEYRING_H
 #define AUTH_KEYRING_H
 

@@ -1,5 +1,5 @@
-/* native: the mechanisms that are no more than a few octets in a certain order. None of them needs a library; none may hold
- * a copy of the secret after it has been put into the response. */
+/* native: the mechanisms that are no more than a few octets in a certain order. None of them needs a library; none may
+ * hold a copy of the secret after it has been put into the response. */
 #include <string.h>
 
 #include "auth/mechanism.h"

@@ -1,5 +1,5 @@
-/* netrc: the parser, and ~/.netrc and the system's netrc as sources of a password. A file that others may read is an error only
- * where its password would be used. */
+/* netrc: the parser, and ~/.netrc and the system's netrc as sources of a password. A file that others may read is an
+ * error only where its password would be used. */
 #include "auth/netrc.h"
 
 #include <errno.h>
@@ -153,8 +153,8 @@ static const struct keyword *keyword(const char *word)
 bool netrc_find_login(const char *text, size_t n, const char *host, struct buf *login)
 {
     struct buf ignored = BUF_SECRET_INIT;
-    struct find f = { .scan = { .at = text, .end = text + n, .line = 1 }, .host = host, .password = &ignored, .login = login,
-                      .word = BUF_SECRET_INIT };
+    struct find f = { .scan = { .at = text, .end = text + n, .line = 1 }, .host = host, .password = &ignored,
+                      .login = login, .word = BUF_SECRET_INIT };
     while (!login->len && next(&f.scan, true, &f.word)) {
         const struct keyword *k = keyword(f.word.data);
         if (k)
@@ -200,7 +200,8 @@ static bool private(const char *path, const struct stat *st, bool system, struct
     return true;
 }
 
-static enum secret_status look(const char *path, bool system, const struct secret_params *p, struct buf *out, struct err *e)
+static enum secret_status look(const char *path, bool system, const struct secret_params *p, struct buf *out,
+                               struct err *e)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

@@ -4,8 +4,8 @@
  *     entry = ("machine" NAME / "default") *("login" NAME / "password" WORD / "account" WORD)
  *     macdef = "macdef" NAME, then lines up to an empty one: skipped
  *
- * Words are parted by blanks and line ends; "…" keeps blanks together, with \ before a quote or a backslash. '#' where a keyword
- * could stand begins a comment. */
+ * Words are parted by blanks and line ends; "…" keeps blanks together, with \ before a quote or a backslash. '#' where
+ * a keyword could stand begins a comment. */
 #ifndef AUTH_NETRC_H
 #define AUTH_NETRC_H
 
@@ -14,8 +14,8 @@
 
 #include "base/buf.h"
 
-/* The password of the first entry for host (case ignored) and user; an entry without login is for any user. Fills password, which
- * must be a secret buf. false: none; *bad_line is 0, or the line where a quote is never closed. */
+/* The password of the first entry for host (case ignored) and user; an entry without login is for any user. Fills
+ * password, which must be a secret buf. false: none; *bad_line is 0, or the line where a quote is never closed. */
 bool netrc_find(const char *text, size_t n, const char *host, const char *user, struct buf *password, int *bad_line);
 
 /* The login of the first entry for host that has one; appends to login, which must be empty. */

@@ -1,5 +1,5 @@
-/* sasl: the mechanisms, the choice among them and the frame of an exchange. What a mechanism says is in native.c and gsasl.c;
- * nothing here knows SMTP but for the replies that make another mechanism worth a try. */
+/* sasl: the mechanisms, the choice among them and the frame of an exchange. What a mechanism says is in native.c and
+ * gsasl.c; nothing here knows SMTP but for the replies that make another mechanism worth a try. */
 #include "auth/sasl.h"
 
 #include <stdlib.h>
@@ -25,7 +25,8 @@ static const struct mechanism mechanisms[] = {
     { "OAUTHBEARER", CLEAR | NEEDS_NAMING | CLIENT_FIRST, native_oauthbearer }, /* RFC 7628 */
     { "XOAUTH2", CLEAR | NEEDS_NAMING | CLIENT_FIRST, native_xoauth2 },     /* Google's and Microsoft's manuals */
     { "GSSAPI", NEEDS_LIBRARY | NEEDS_NAMING | CLIENT_FIRST | PROVES_SERVER, libgsasl_step },   /* RFC 4752 */
-    { "NTLM", NEEDS_USER | NEEDS_SECRET | NEEDS_LIBRARY | NEEDS_NAMING | CLIENT_FIRST, libgsasl_step }, /* MS-SMTPNTLM */
+    { "NTLM", NEEDS_USER | NEEDS_SECRET | NEEDS_LIBRARY | NEEDS_NAMING | CLIENT_FIRST,
+      libgsasl_step },                                                      /* MS-SMTPNTLM */
 };
 enum { MECHANISMS = sizeof mechanisms / sizeof *mechanisms };
 
@@ -126,7 +127,8 @@ static const char *choose_named(const char *wanted, const struct strlist *offere
         return m->name;
     err_set(e, FAULT_AUTH, "authentication by '%s' %s", m->name, why);
     if (m->needs & NEEDS_PRIVACY)
-        err_hint(e, "set 'tls on'; a secret goes out for anyone to read only where both 'auth %s' and 'tls off' are said", m->name);
+        err_hint(e, "set 'tls on'; a secret goes out for anyone to read only where both 'auth %s' and 'tls off' are "
+                    "said", m->name);
     return NULL;
 }
 

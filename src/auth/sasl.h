@@ -1,7 +1,8 @@
 /* sasl: one authentication exchange (RFC 4422, RFC 4954) from the client's side.
  *
  * PLAIN, LOGIN, EXTERNAL, XOAUTH2 and OAUTHBEARER are a few octets each and made here; the cryptographic mechanisms are
- * libgsasl's, loaded on first use (it brings Kerberos). One row per mechanism in sasl.c: name, strength, what it needs. */
+ * libgsasl's, loaded on first use (it brings Kerberos). One row per mechanism in sasl.c: name, strength, what it
+ * needs. */
 #ifndef AUTH_SASL_H
 #define AUTH_SASL_H
 
@@ -36,10 +37,10 @@ struct sasl;
 /* The best mechanism of `offered` that can work here and is not in `tried`. `wanted` (NULL or "on": any) names the only
  * one allowed. NULL: *e says why none (FAULT_AUTH): what the server offers, what each would need. The result is static.
  *
- * The order is that of the rows in sasl.c: SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1; under TLS PLAIN and
- * LOGIN; CRAM-MD5, DIGEST-MD5; without TLS only then PLAIN and LOGIN, and only with clear_ok; EXTERNAL last, with a client
- * certificate (so it is taken where no user is set, or nothing else is offered). XOAUTH2, OAUTHBEARER, GSSAPI and NTLM
- * are never guessed: the first two take a token for a secret, the others need a ticket or a domain. */
+ * The order is that of the rows in sasl.c: SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1; under TLS
+ * PLAIN and LOGIN; CRAM-MD5, DIGEST-MD5; without TLS only then PLAIN and LOGIN, and only with clear_ok; EXTERNAL last,
+ * with a client certificate (so it is taken where no user is set, or nothing else is offered). XOAUTH2, OAUTHBEARER,
+ * GSSAPI and NTLM are never guessed: the first two take a token for a secret, the others need a ticket or a domain. */
 const char *sasl_choose(const struct strlist *offered, const char *wanted, const struct strlist *tried,
                         const struct sasl_params *p, struct err *e);
 
@@ -57,13 +58,14 @@ bool sasl_finish(struct sasl *s, const struct buf *last, struct err *e);
 
 void sasl_free(struct sasl *s);
 
-/* After a refusal: may the next mechanism be tried? Only when the reply says that this mechanism cannot work here (504, 538,
- * 500–503 to AUTH, a 5.7.4 or 5.5.4), never after a wrong password. 534 ("too weak") is not among them: what follows would
- * not be stronger, and large providers say 534 to a password they do not like, which must not be sent twice. */
+/* After a refusal: may the next mechanism be tried? Only when the reply says that this mechanism cannot work here (504,
+ * 538,
+ * 500–503 to AUTH, a 5.7.4 or 5.5.4), never after a wrong password. 534 ("too weak") is not among them: what follows
+ * would not be stronger, and large providers say 534 to a password they do not like, which must not be sent twice. */
 bool sasl_try_next(const struct reply *refusal);
 
-/* The text that a failed OAuth exchange carried (RFC 7628 3.2.2; Google's and Microsoft's JSON), in words: "status 400, schemes
- * Bearer, scope …"; NULL when there was none. Valid as long as s. */
+/* The text that a failed OAuth exchange carried (RFC 7628 3.2.2; Google's and Microsoft's JSON), in words: "status 400,
+ * schemes Bearer, scope …"; NULL when there was none. Valid as long as s. */
 const char *sasl_failure(const struct sasl *s);
 
 /* Every mechanism name, strongest first, ending with NULL; for --version and completions. */

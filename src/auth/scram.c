@@ -1,5 +1,5 @@
-/* scram: the server's side of SCRAM. The library checks the proof; here is checked that the user is the one whose password
- * it is. */
+/* scram: the server's side of SCRAM. The library checks the proof; here is checked that the user is the one whose
+ * password it is. */
 #include "auth/scram.h"
 
 #include <stdlib.h>
@@ -30,7 +30,8 @@ bool scram_usable(struct err *e)
     return usable || err_set(e, FAULT_AUTH, "this libgsasl has no SCRAM-SHA-256");
 }
 
-/* Only the -PLUS form is told of the binding: in the other, a client that could bind would be taken for one that was cheated. */
+/* Only the -PLUS form is told of the binding: in the other, a client that could bind would be taken for one that was
+ * cheated. */
 static int set_properties(struct scram *s, const struct scram_params *p)
 {
     const bool bound = p->binding_type && strcmp(p->mechanism, "SCRAM-SHA-256-PLUS") == 0;
@@ -41,7 +42,8 @@ static int set_properties(struct scram *s, const struct scram_params *p)
         base64_encode(&binding, p->binding->data, p->binding->len);
     int code = s->api->gsasl_property_set(s->session, GSASL_PASSWORD, p->password);
     if (code == GSASL_OK && bound)
-        code = s->api->gsasl_property_set(s->session, exporter ? GSASL_CB_TLS_EXPORTER : GSASL_CB_TLS_UNIQUE, binding.data);
+        code = s->api->gsasl_property_set(s->session, exporter ? GSASL_CB_TLS_EXPORTER : GSASL_CB_TLS_UNIQUE,
+                                          binding.data);
     buf_free(&binding);
     return code;
 }
@@ -57,7 +59,8 @@ struct scram *scram_start(const struct scram_params *p)
     struct scram *s = xcalloc(1, sizeof *s);
     s->api = api;
     s->user = p->user;
-    if (api->gsasl_init(&s->context) == GSASL_OK && api->gsasl_server_start(s->context, p->mechanism, &s->session) == GSASL_OK
+    if (api->gsasl_init(&s->context) == GSASL_OK
+        && api->gsasl_server_start(s->context, p->mechanism, &s->session) == GSASL_OK
         && set_properties(s, p) == GSASL_OK)
         return s;
     scram_free(s);

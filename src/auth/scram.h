@@ -1,4 +1,5 @@
-/* scram: SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677) from the server's side, for sink. Made by libgsasl. */
+/* scram: SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677) from the server's side, for sink. Made by
+ * libgsasl. */
 #ifndef AUTH_SCRAM_H
 #define AUTH_SCRAM_H
 
@@ -22,8 +23,8 @@ bool scram_usable(struct err *e); /* loads the library; false: *e says why not *
 struct scram;
 struct scram *scram_start(const struct scram_params *p); /* NULL: it cannot be carried out */
 
-/* Takes the client's (decoded) response. SCRAM_MORE: challenge has what to say; the last one proves the server and is answered
- * by an empty response. */
+/* Takes the client's (decoded) response. SCRAM_MORE: challenge has what to say; the last one proves the server and is
+ * answered by an empty response. */
 enum scram_verdict scram_step(struct scram *s, const struct buf *response, struct buf *challenge);
 
 void scram_free(struct scram *s); /* NULL is allowed */

@@ -1,7 +1,7 @@
 /* secret: where the password comes from: one source after the other, one file each.
  *
- * One row per source in secret.c, in the order of envoi-config(5). A source says found, none here (the next one is asked) or error
- * (asking ends). */
+ * One row per source in secret.c, in the order of envoi-config(5). A source says found, none here (the next one is
+ * asked) or error (asking ends). */
 #ifndef AUTH_SECRET_H
 #define AUTH_SECRET_H
 
@@ -19,7 +19,8 @@ struct secret_params {
     const char *host, *user;
     const char *password;     /* from the configuration */
     const char *passwordeval; /* a command for /bin/sh -c, as in msmtp: its first line of output; stdin is /dev/null */
-    const char *key_file;     /* the password of this private key is wanted, instead of a login's: host, user and so on are NULL */
+    const char *key_file;     /* the password of this private key is wanted, instead of a login's: host, user and so on
+                                 are NULL */
     const char *netrc_system; /* SYSCONFDIR/netrc */
     bool keyring;             /* ask libsecret */
     bool may_prompt;          /* the terminal may be asked */
@@ -27,8 +28,9 @@ struct secret_params {
     usec deadline;            /* for passwordeval; 0: none */
 };
 
-/* Fills out (which must be a secret buf, empty). On SECRET_NONE *e is set, too: FAULT_AUTH, with every source that was asked and
- * how to give a password as hint. *source gets a static word: "password", "passwordeval", "keyring", "netrc", "credential", "terminal". */
+/* Fills out (which must be a secret buf, empty). On SECRET_NONE *e is set, too: FAULT_AUTH, with every source that was
+ * asked and how to give a password as hint. *source gets a static word: "password", "passwordeval", "keyring", "netrc",
+ * "credential", "terminal". */
 enum secret_status secret_get(const struct secret_params *p, struct buf *out, const char **source, struct err *e);
 
 /* The sources; each fills out or not, as secret_get. On SECRET_NONE *e may be set: why, for secret_get's hint. */

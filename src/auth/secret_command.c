@@ -1,5 +1,6 @@
-/* secret_command: the first line that a command of the user's prints (passwordeval). As in msmtp, /bin/sh runs it; unlike
- * there, its stdin is empty, so that it cannot eat the message. It may take its time: an agent may be asking the user. */
+/* secret_command: the first line that a command of the user's prints (passwordeval). As in msmtp, /bin/sh runs it;
+ * unlike there, its stdin is empty, so that it cannot eat the message. It may take its time: an agent may be asking the
+ * user. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -26,8 +27,8 @@ static int start(const char *command, int out, int complaints, pid_t *pid)
     return child_spawn(pid, "/bin/sh", argv, &files);
 }
 
-/* Appends what can be read now. The buf keeps at most max octets: the first ones, or with `last` the last ones. false: the
- * other end is closed. */
+/* Appends what can be read now. The buf keeps at most max octets: the first ones, or with `last` the last ones. false:
+ * the other end is closed. */
 static bool take(int fd, struct buf *b, size_t max, bool last)
 {
     char block[4096];
@@ -42,8 +43,8 @@ static bool take(int fd, struct buf *b, size_t max, bool last)
     return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* Until the command ends; what it left in the background may hold its output open for ever, and is not waited for. Where the
- * system cannot tell of the end (pid_fd -1), until stdout is closed. false: the deadline passed. */
+/* Until the command ends; what it left in the background may hold its output open for ever, and is not waited for.
+ * Where the system cannot tell of the end (pid_fd -1), until stdout is closed. false: the deadline passed. */
 static bool collect(int pid_fd, int out_fd, int complaints_fd, usec deadline, struct buf *out, struct buf *complaints)
 {
     struct pollset ps = POLLSET_INIT;
@@ -66,7 +67,8 @@ static bool collect(int pid_fd, int out_fd, int complaints_fd, usec deadline, st
     return ended;
 }
 
-/* What is left in the pipe, which does not block; no more than a pipe holds, or who writes in the background could go on for ever. */
+/* What is left in the pipe, which does not block; no more than a pipe holds, or who writes in the background could go
+ * on for ever. */
 static void drain(int fd, struct buf *out, size_t max, bool last)
 {
     errno = 0;
@@ -79,12 +81,17 @@ static const struct {
     int status;
     const char *words, *advice;
 } advices[] = {
-    { 126, "Permission denied", "is it executable ('chmod +x')? AppArmor or SELinux may forbid it, too ('journalctl -k' tells)" },
+    { 126, "Permission denied",
+      "is it executable ('chmod +x')? AppArmor or SELinux may forbid it, too ('journalctl -k' tells)" },
     { 127, "", "is it installed, and in $PATH? that of cron and of services is short: write the full path" },
-    { 0, "Inappropriate ioctl for device", "gpg-agent has no terminal to ask on: unlock the key before, or put 'export GPG_TTY=$(tty)' where "
-                                           "your shell starts" },
-    { 0, "pinentry", "gpg-agent cannot ask for the passphrase here: unlock the key before, or give the agent a pinentry that works here" },
-    { 0, "No secret key", "the file is encrypted for a key that is not in this user's keyring ('gpg --list-secret-keys')" },
+    { 0, "Inappropriate ioctl for device",
+      "gpg-agent has no terminal to ask on: unlock the key before, or put 'export GPG_TTY=$(tty)' where "
+      "your shell starts" },
+    { 0, "pinentry",
+      "gpg-agent cannot ask for the passphrase here: unlock the key before, or give the agent a pinentry "
+      "that works here" },
+    { 0, "No secret key",
+      "the file is encrypted for a key that is not in this user's keyring ('gpg --list-secret-keys')" },
 };
 
 /* "it said: " the last line, and what may be done. */
@@ -110,7 +117,8 @@ static void add_hint(int status, struct buf *complaints, struct err *e)
 
 static enum secret_status too_late(const char *command, struct err *e)
 {
-    err_set(e, FAULT_TIMEOUT, "the command of 'passwordeval' did not end before the run's deadline: '%.*s'", NAME(command));
+    err_set(e, FAULT_TIMEOUT, "the command of 'passwordeval' did not end before the run's deadline: '%.*s'",
+            NAME(command));
     err_hint(e, "does it wait for an answer that nobody can give here?");
     return SECRET_ERROR;
 }
@@ -118,9 +126,11 @@ static enum secret_status too_late(const char *command, struct err *e)
 static enum secret_status judge(const char *command, int status, struct buf *out, struct buf *complaints, struct err *e)
 {
     if (WIFSIGNALED(status))
-        err_set(e, FAULT_AUTH, "the command of 'passwordeval' was killed by signal %d: '%.*s'", WTERMSIG(status), NAME(command));
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' was killed by signal %d: '%.*s'", WTERMSIG(status),
+                NAME(command));
     else if (WEXITSTATUS(status) != 0)
-        err_set(e, FAULT_AUTH, "the command of 'passwordeval' failed with status %d: '%.*s'", WEXITSTATUS(status), NAME(command));
+        err_set(e, FAULT_AUTH, "the command of 'passwordeval' failed with status %d: '%.*s'", WEXITSTATUS(status),
+                NAME(command));
     if (err_is_set(e)) {
         add_hint(WIFEXITED(status) ? WEXITSTATUS(status) : 0, complaints, e);
         return SECRET_ERROR;

@@ -1,4 +1,5 @@
-/* secret_credential: a password handed over by systemd (LoadCredential=envoi.ACCOUNT:…; of a client key, envoi.ACCOUNT.key). */
+/* secret_credential: a password handed over by systemd (LoadCredential=envoi.ACCOUNT:…; of a client key,
+ * envoi.ACCOUNT.key). */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* secret_terminal: asks on /dev/tty, whatever stdin is. Echo comes back however the asking ends: signals that would end or stop
- * the program wait in a signalfd until the terminal is as it was. */
+/* secret_terminal: asks on /dev/tty, whatever stdin is. Echo comes back however the asking ends: signals that would end
+ * or stop the program wait in a signalfd until the terminal is as it was. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -16,7 +16,9 @@ static const struct {
     [EV_NOTE]           = { "note", "# {text}" },
     [EV_WARNING]        = { "warning", "# warning: {text}" },
     [EV_LOOKUP]         = { "lookup", "# {host} has[[ {addresses}]]" },
-    [EV_MX]             = { "mx", "# mail for {domain} goes to {hosts}[[{implicit} (no MX record)]][[{secure} (validated)]]" },
+    [EV_MX]             = { "mx",
+                            "# mail for {domain} goes to {hosts}[[{implicit} (no MX record)]]"
+                            "[[{secure} (validated)]]" },
     [EV_CONNECTING]     = { "connecting", "# connecting to {host}[[ ({address})]][[ port {port}]]" },
     [EV_CONNECT_FAILED] = { "connect-failed",
                             "# cannot connect to {host}[[ ({address})]][[ port {port}]][[: {reason}]]" },
@@ -260,7 +262,8 @@ static bool is_cut(const struct field *f)
 }
 
 /* Copies the fields with their secrets cut; texts[i] owns the text of field i. */
-static void cut_secrets(const struct hub *h, const struct field *fields, size_t n, struct field *copy, struct buf *texts)
+static void cut_secrets(const struct hub *h, const struct field *fields, size_t n, struct field *copy,
+                        struct buf *texts)
 {
     for (size_t i = 0; i < n; i++) {
         copy[i] = fields[i];

@@ -26,15 +26,18 @@ enum event_kind {
     EV_CONNECTED,   /* host, address, port, local */
     EV_PROXY,       /* type, host, port, target */
     EV_GREETING,    /* text: the server's greeting, without the code */
-    EV_CAPABILITY,  /* keyword, parameters, meaning, tls (bool: told under TLS), size_max, mechanisms (list): one line of EHLO's reply */
+    EV_CAPABILITY,  /* keyword, parameters, meaning, tls (bool: told under TLS), size_max, mechanisms (list): one line
+                       of EHLO's reply */
     EV_CLIENT,      /* line: a line we sent, without CRLF; decoded: the same with its base64 undone, where asked for */
-    EV_SERVER,      /* line: a line the server sent, without CRLF; unexpected (bool): not the reply that lets the dialogue go on */
-    EV_OCTETS,      /* sent (bool), octets (string): what one write or read moved, in clear; only emitted when hub_wants() it */
+    EV_SERVER,      /* line: a line the server sent, without CRLF; unexpected (bool): not the reply that lets the
+                       dialogue go on */
+    EV_OCTETS,      /* sent (bool), octets (string): what one write or read moved, in clear; only emitted when
+                       hub_wants() it */
     EV_BODY,        /* octets: a message was sent (text transcript: how much) */
     EV_CONTENT,     /* line: a line of the message itself; only emitted when hub_wants() it */
     EV_PROGRESS,    /* octets, total (where known): so much of the message has left; only emitted when hub_wants() it */
-    EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), description (GnuTLS's words),
-                       local (subject of our own certificate, where one was sent) */
+    EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), description
+                       (GnuTLS's words), local (subject of our own certificate, where one was sent) */
     EV_CERTIFICATE, /* depth, subject, issuer, names (list), not_before, not_after (times), days_left,
                        key, sha256, spki_sha256, sha1, pem (where asked for) */
     EV_SECRET,      /* source, user: a secret was found, and where; never the secret itself */
@@ -61,11 +64,13 @@ struct field {
     const struct strlist *list; /* FIELD_LIST */
 };
 
-#define F_STRN(n_, s_, l_) ((struct field){ .name = (n_), .type = FIELD_STRING, .s = (s_), .len = (l_), .secret_from = SIZE_MAX })
+#define F_STRN(n_, s_, l_) F_CUT((n_), (s_), (l_), SIZE_MAX)
 #define F_STR(n_, s_) event_field_string((n_), (s_))
-#define F_CUT(n_, s_, l_, from_) ((struct field){ .name = (n_), .type = FIELD_STRING, .s = (s_), .len = (l_), .secret_from = (from_) })
+#define F_CUT(n_, s_, l_, from_) \
+    ((struct field){ .name = (n_), .type = FIELD_STRING, .s = (s_), .len = (l_), .secret_from = (from_) })
 #define F_INT(n_, i_) ((struct field){ .name = (n_), .type = FIELD_INT, .i = (i_) })
-#define F_INT_IF(n_, known_, i_) ((struct field){ .name = (n_), .type = (known_) ? FIELD_INT : FIELD_STRING, .i = (i_) })
+#define F_INT_IF(n_, known_, i_) \
+    ((struct field){ .name = (n_), .type = (known_) ? FIELD_INT : FIELD_STRING, .i = (i_) })
 #define F_BOOL(n_, b_) ((struct field){ .name = (n_), .type = FIELD_BOOL, .i = (b_) })
 #define F_TIME(n_, i_) ((struct field){ .name = (n_), .type = FIELD_TIME, .i = (i_) })
 #define F_LIST(n_, l_) ((struct field){ .name = (n_), .type = FIELD_LIST, .list = (l_) })
@@ -104,7 +109,8 @@ struct hub {
 
 #define EV_MASK(kind) (UINT64_C(1) << (kind))
 #define EV_ALL UINT64_MAX
-#define EV_BULK (EV_MASK(EV_CONTENT) | EV_MASK(EV_PROGRESS) | EV_MASK(EV_OCTETS)) /* many for one message: to be asked for by name */
+/* many for one message: to be asked for by name */
+#define EV_BULK (EV_MASK(EV_CONTENT) | EV_MASK(EV_PROGRESS) | EV_MASK(EV_OCTETS))
 
 typedef void listener_fn(void *ctx, const struct event *ev);
 
@@ -132,6 +138,7 @@ void hub_mask(const struct hub *h, struct buf *text);
 void hub_emit(struct hub *h, unsigned connection, enum event_kind kind, const struct field *fields);
 
 /* emit(hub, conn, EV_CONNECTED, F_STR("host", h), F_INT("port", p)); a NULL hub is allowed. */
-#define emit(h_, conn_, kind_, ...) hub_emit((h_), (conn_), (kind_), (const struct field[]){ __VA_ARGS__, { .type = FIELD_END } })
+#define emit(h_, conn_, kind_, ...) \
+    hub_emit((h_), (conn_), (kind_), (const struct field[]){ __VA_ARGS__, { .type = FIELD_END } })
 
 #endif

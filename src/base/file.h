@@ -24,7 +24,8 @@ ssize_t file_read_some(int fd, void *p, size_t n);
 /* Writes all n octets; EINTR and short writes handled. errno tells on false. */
 bool file_write_all(int fd, const void *p, size_t n);
 
-/* Opens for appending, created 0600 if missing. An existing file may be named by a link (/dev/stderr). -1: *e is set (FAULT_CANT_CREATE). */
+/* Opens for appending, created 0600 if missing. An existing file may be named by a link (/dev/stderr). -1: *e is set
+ * (FAULT_CANT_CREATE). */
 int file_open_append(const char *path, struct err *e);
 
 /* Creates the file, which must not exist, 0600. -1: *e is set. */

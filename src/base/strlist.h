@@ -24,8 +24,8 @@ void strlist_free(struct strlist *l);
 /* Adds the parts of s between any of the octets in `separators`; empty parts are left out. */
 void strlist_split(struct strlist *l, const char *s, const char *separators);
 
-/* Adds the words of a command line, parted and quoted as for a shell ('…', "…", \), and nothing else of a shell's. false: no word, or a
- * quote that does not end. */
+/* Adds the words of a command line, parted and quoted as for a shell ('…', "…", \), and nothing else of a shell's.
+ * false: no word, or a quote that does not end. */
 bool strlist_words(struct strlist *l, const char *s);
 
 #endif

@@ -1,5 +1,5 @@
-/* parts: the words that name the parts of a message (--body, --attach, --attach-type …), said one after the other, as composing takes them.
- * Of send and of probe. */
+/* parts: the words that name the parts of a message (--body, --attach, --attach-type …), said one after the other, as
+ * composing takes them. Of send and of probe. */
 #ifndef CMD_PARTS_H
 #define CMD_PARTS_H
 
@@ -28,8 +28,8 @@ void parts_free(struct parts *p); /* after the composer that borrows from it */
  * attach_body     another body (multipart/alternative)
  * attach          an attachment
  * attach_inline   a part the bodies refer to by its Content-ID, its name where attach_id did not tell
- * attach_type     the type of all that follows up to the next attach_type or attach_body, which is the last it counts for (so swaks has it);
- *                 "": by name. body's is text/plain, or by its name
+ * attach_type     the type of all that follows up to the next attach_type or attach_body, which is the last it counts
+ *                 for (so swaks has it); "": by name. body's is text/plain, or by its name
  * attach_name, attach_id, attach_charset
  *                 of the next part; attach_name "" or NULL: none
  * FAULT_USAGE: no such word, a value that is missing. */

@@ -1,4 +1,5 @@
-/* send: the main job. Pick the account, take the message, fill the envelope, prepare the message, find the route, deliver, report. */
+/* send: the main job. Pick the account, take the message, fill the envelope, prepare the message, find the route,
+ * deliver, report. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -60,7 +61,8 @@ static bool early_sender(struct run *r, struct err *e)
 bool send_choose_account(struct run *r, struct err *e)
 {
     const struct settings *said = &r->settings[OF_ACCOUNT];
-    const struct rc_params params = { .user_file = r->opt.file, .msmtp = strcmp(program_invocation_short_name, "msmtp") == 0,
+    const struct rc_params params = { .user_file = r->opt.file,
+                                      .msmtp = strcmp(program_invocation_short_name, "msmtp") == 0,
                                       .no_files = rc_names_server(said) };
     if (!early_sender(r, e) || !rc_load(&r->rc, &params, e))
         return false;
@@ -186,7 +188,8 @@ static bool listen_to_events(struct run *r, struct err *e)
 {
     FILE *out = stderr;
     if (r->opt.transcript) {
-        int fd = strcmp(r->opt.transcript, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : file_open_append(r->opt.transcript, e);
+        int fd = strcmp(r->opt.transcript, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                                                     : file_open_append(r->opt.transcript, e);
         if (fd < 0)
             return false;
         out = r->transcript = fdopen(fd, "a");
@@ -283,7 +286,8 @@ bool send_message(struct run *r, struct err *e)
         return false;
     if (r->opt.pretend)
         return account_print(&r->account, stdout);
-    if ((!needs_message_first && !take_message(r, e)) || !ask_recipients(r, e) || !fill_envelope(r, e) || !prepare(r, e))
+    if ((!needs_message_first && !take_message(r, e)) || !ask_recipients(r, e) || !fill_envelope(r, e)
+        || !prepare(r, e))
         return false;
     if (r->opt.dry_run)
         return print_instead(r, e);
@@ -322,7 +326,8 @@ void send_free(struct run *r)
 /* What goes wrong before a connection is thought of is an outcome, too. */
 int send_fail(struct run *r, struct err *e)
 {
-    const char *json = settings_text(&r->settings[OF_RUN], "json"); /* not bound where the command line is what is wrong */
+    /* not bound where the command line is what is wrong */
+    const char *json = settings_text(&r->settings[OF_RUN], "json");
     r->opt.json = json && strcmp(json, "off") != 0;
     if (r->opt.json && !r->report) {
         r->report = show_report_open(&r->hub);

@@ -1,5 +1,5 @@
-/* send: one run of the main job, step by step: for the program under its own name, and for sendmail.c, which says things in other
- * letters and takes messages from elsewhere. */
+/* send: one run of the main job, step by step: for the program under its own name, and for sendmail.c, which says
+ * things in other letters and takes messages from elsewhere. */
 #ifndef CMD_SEND_H
 #define CMD_SEND_H
 
@@ -59,7 +59,8 @@ bool send_message(struct run *r, struct err *e);
 /* The same for a message that was taken already: env.sender, `asked` and the message are filled. */
 bool send_taken(struct run *r, struct err *e);
 
-/* Does the command line say what the message is, so that standard input is none? send_compose makes it (send_compose.c). */
+/* Does the command line say what the message is, so that standard input is none? send_compose makes it
+ * (send_compose.c). */
 bool send_composes(const struct run *r);
 bool send_compose(struct run *r, struct err *e);
 

@@ -1,4 +1,5 @@
-/* send_compose: the message that the command line describes (--subject, --body, --attach …), in place of one on standard input. */
+/* send_compose: the message that the command line describes (--subject, --body, --attach …), in place of one on
+ * standard input. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,12 +61,14 @@ static bool add_field(struct buf *out, const char *field, struct err *e)
 static bool has_field(const struct strlist *said, const char *name)
 {
     for (size_t i = 0; i < said->n; i++)
-        if (is_header(said->v[i]) && name_length(said->v[i] + 7) == strlen(name) && ascii_ieqn(said->v[i] + 7, name, strlen(name)))
+        if (is_header(said->v[i]) && name_length(said->v[i] + 7) == strlen(name)
+            && ascii_ieqn(said->v[i] + 7, name, strlen(name)))
             return true;
     return false;
 }
 
-static bool add_addresses(struct buf *out, const char *name, const char *option, const struct strlist *operands, struct err *e)
+static bool add_addresses(struct buf *out, const char *name, const char *option, const struct strlist *operands,
+                          struct err *e)
 {
     struct mailbox_list list = MAILBOX_LIST_INIT;
     struct buf value = BUF_INIT;

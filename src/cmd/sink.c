@@ -34,15 +34,17 @@ static const struct option rows[] = {
     { .name = "listen_tls", .group = "Listening", MULTI, .arg = "ADDR:PORT", O(listen_tls),
       .help = "the same with TLS from the start" },
     { .name = "lmtp", .group = "Listening", FLAG, O(lmtp), .help = "speak LMTP" },
-    { .name = "once", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX, O(once),
-      .help = "end after so many messages; with a script, connections" },
+    { .name = "once", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .min = 1, .max = INT32_MAX,
+      O(once), .help = "end after so many messages; with a script, connections" },
     { .name = "connections", .group = "Listening", .type = OPTION_NUMBER, ARGV, .arg = "N", .def = "500", .min = 1,
       .max = 100000, O(connections), .help = "so many at once; more wait" },
     { .name = "idle", .group = "Listening", .type = OPTION_SECONDS, ARGV, .arg = "SECONDS", .def = "300", O(idle),
       .help = "close a connection on which nothing moves for so long" },
 
-    { .name = "maildir", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "DIR", O(maildir), .help = "store in this Maildir" },
-    { .name = "mbox", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "FILE", O(mbox), .help = "append to this mbox file" },
+    { .name = "maildir", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "DIR", O(maildir),
+      .help = "store in this Maildir" },
+    { .name = "mbox", .group = "Storing", .type = OPTION_FILE, ARGV, .arg = "FILE", O(mbox),
+      .help = "append to this mbox file" },
     { .name = "print", .group = "Storing", FLAG, O(print), .help = "write messages to standard output" },
     { .name = "discard", .group = "Storing", FLAG, O(discard), .help = "forget messages (the default)" },
 
@@ -62,7 +64,8 @@ static const struct option rows[] = {
 
     { .name = "tls_cert", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_cert),
       .help = "certificate (one is made when there is none)" },
-    { .name = "tls_key", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_key), .help = "its private key" },
+    { .name = "tls_key", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", O(tls_key),
+      .help = "its private key" },
 
     { .name = "reject", .group = "Faults", FAULT, .arg = "STAGE:CODE",
       .help = "refuse: STAGE[=PATTERN]:CODE[:TEXT][:EVERY]" },
@@ -72,12 +75,13 @@ static const struct option rows[] = {
       .help = "close without an answer: STAGE[=PATTERN][:EVERY]; body=OCTETS" },
     { .name = "drip", .group = "Faults", .type = OPTION_SECONDS, ARGV, .arg = "SECONDS", .def = "off", O(drip),
       .help = "answer octet by octet, with such pauses" },
-    { .name = "tls", .group = "Faults", .type = OPTION_WORD, ARGV, .arg = "VARIANT", .def = "usual", .words = sink_tls_words,
-      O(tls), .help = "what TLS is like: usual, expired, wrong-name, tls1.2, drop, …" },
+    { .name = "tls", .group = "Faults", .type = OPTION_WORD, ARGV, .arg = "VARIANT", .def = "usual",
+      .words = sink_tls_words, O(tls), .help = "what TLS is like: usual, expired, wrong-name, tls1.2, drop, …" },
 
     { .name = "quiet", .letter = 'q', .group = "Output", FLAG, O(quiet), .help = "no line for each message" },
     { .name = "json", .group = "Output", FLAG, O(json), .help = "a JSON object instead of each line" },
-    { .name = "verbose", .letter = 'v', .group = "Output", FLAG, O(verbose), .help = "the dialogues on standard error" },
+    { .name = "verbose", .letter = 'v', .group = "Output", FLAG, O(verbose),
+      .help = "the dialogues on standard error" },
 };
 
 struct option_table sink_option_table(void)
@@ -394,7 +398,8 @@ static bool has_room(const struct run *r)
     return r->clients_n < (size_t)r->sink.opt.connections && !sink_has_enough(&r->sink);
 }
 
-/* Registers what everybody waits for. Returns where the listeners' descriptors begin: n, when none is listened to now. */
+/* Registers what everybody waits for. Returns where the listeners' descriptors begin: n, when none is listened to
+ * now. */
 static size_t gather(struct run *r, struct pollset *ps)
 {
     size_t listeners;
@@ -494,7 +499,8 @@ static bool read_command_line(struct run *r, int argc, char *const *argv, struct
     if (!cmd_arguments(&r->arguments, &command_sink, argc, argv, e))
         return false;
     if (r->arguments.operands.n > 0)
-        return err_set(e, FAULT_USAGE, "'%s' is not an option", r->arguments.operands.v[0]) || err_hint(e, "see 'envoi sink --help'");
+        return err_set(e, FAULT_USAGE, "'%s' is not an option", r->arguments.operands.v[0])
+            || err_hint(e, "see 'envoi sink --help'");
     r->sink.faults = faults_new(&r->arguments.said[0], e);
     return r->sink.faults && settings_bind(&r->arguments.said[0], false, &r->sink.opt, e);
 }

@@ -1,5 +1,5 @@
-/* sink_client: one connection of the sink: carries octets between its stream and an SMTP server session, and makes it misbehave
- * as the options say. */
+/* sink_client: one connection of the sink: carries octets between its stream and an SMTP server session, and makes it
+ * misbehave as the options say. */
 #include <stdlib.h>
 #include <string.h>
 

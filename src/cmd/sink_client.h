@@ -1,5 +1,5 @@
-/* sink_client: one connection of the sink that is served by an SMTP server session. sink_client.c carries octets, waits and
- * logs in; sink_message.c takes the messages. For these two alone. */
+/* sink_client: one connection of the sink that is served by an SMTP server session. sink_client.c carries octets, waits
+ * and logs in; sink_message.c takes the messages. For these two alone. */
 #ifndef CMD_SINK_CLIENT_H
 #define CMD_SINK_CLIENT_H
 
@@ -31,8 +31,8 @@ struct sink_client {
     struct buf binding;            /* scram's */
 };
 
-/* What the options say of this stage: asked once each time it comes, then waited for; what was said before leaves first.
- * IO_EOF: the line is to be dropped. IO_DONE: sc->verdict says how to answer. */
+/* What the options say of this stage: asked once each time it comes, then waited for; what was said before leaves
+ * first. IO_EOF: the line is to be dropped. IO_DONE: sc->verdict says how to answer. */
 enum io client_consult(struct sink_client *sc, enum sink_stage stage, const char *const *about, size_t n);
 
 /* ---- sink_message.c: what the session wants done with a message ---- */

@@ -57,7 +57,8 @@ static bool take_stage(struct mishap *f, const char *text, size_t n, struct err 
             f->stage = stages[i].stage;
     if (f->stage == SINK_AT_NOWHERE) {
         err_set(e, FAULT_USAGE, "'%s' is not a stage", word);
-        err_hint(e, "the stages are connect, ehlo, starttls, auth, mail, rcpt, data, body, message, stored, rset, quit");
+        err_hint(e, "the stages are connect, ehlo, starttls, auth, mail, rcpt, data, body, message, stored, rset, "
+                    "quit");
     }
     free(word);
     if (length < n)

@@ -1,5 +1,5 @@
-/* sink_message: a message on its way from a client of the sink into the store, the line that tells of it, and its answer.
- * It reads and writes nothing itself. */
+/* sink_message: a message on its way from a client of the sink into the store, the line that tells of it, and its
+ * answer. It reads and writes nothing itself. */
 #include <stdlib.h>
 
 #include "cmd/sink_client.h"

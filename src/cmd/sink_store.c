@@ -71,7 +71,8 @@ static int maildir_create(struct letter *l, struct err *e)
     int fd;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    l->name = xasprintf("%lld.M%06ldP%ldQ%u.%s", (long long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), ++s->count, s->host);
+    l->name = xasprintf("%lld.M%06ldP%ldQ%u.%s", (long long)now.tv_sec, now.tv_nsec / 1000, (long)getpid(), ++s->count,
+                        s->host);
     path = xasprintf("%s/tmp/%s", s->path, l->name);
     fd = file_create_private(path, e);
     free(path);

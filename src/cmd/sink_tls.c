@@ -52,7 +52,8 @@ static const struct variant {
 
 const char *const sink_tls_words[] = {
     [SINK_TLS_USUAL] = "usual", [SINK_TLS_EXPIRED] = "expired", [SINK_TLS_NOT_YET] = "not-yet-valid",
-    [SINK_TLS_WRONG_NAME] = "wrong-name", [SINK_TLS_OLD] = "tls1.1", [SINK_TLS_1_2] = "tls1.2", [SINK_TLS_1_3] = "tls1.3",
+    [SINK_TLS_WRONG_NAME] = "wrong-name", [SINK_TLS_OLD] = "tls1.1", [SINK_TLS_1_2] = "tls1.2",
+    [SINK_TLS_1_3] = "tls1.3",
     [SINK_TLS_DROP] = "drop", [SINK_TLS_CLEAR] = "clear", [SINK_TLS_SILENT] = "silent", NULL,
 };
 

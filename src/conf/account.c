@@ -26,12 +26,14 @@ static bool check_envid(const char *envid, struct err *e)
     buf_free(&xtext);
     if (printable && fits)
         return true;
-    err_set(e, FAULT_USAGE, printable ? "the envelope identifier is too long" : "the envelope identifier is not printable ASCII");
+    err_set(e, FAULT_USAGE, printable ? "the envelope identifier is too long"
+                                      : "the envelope identifier is not printable ASCII");
     return err_hint(e, "it has at most %d characters; '+', '=' and blanks count as three", ENVID_MAX);
 }
 
 /* Every send option that was said is a switch or bound by its row, but -v and -d. */
-bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account, struct err *e)
+bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account,
+                       struct err *e)
 {
     *so = (struct send_options){ 0 };
     if (!settings_bind(send, false, so, e))
@@ -104,7 +106,8 @@ static bool substitute(const struct account *a, const struct option *o, char **t
     *text = buf_steal(&out);
     if (!(o->flags & OPTION_WIRE) || ascii_line_safe(*text, strlen(*text)))
         return true;
-    return wrong(a, o->name, e, "a substitution brought a line break", "look at $USER, $HOSTNAME and the mailname file");
+    return wrong(a, o->name, e, "a substitution brought a line break",
+                 "look at $USER, $HOSTNAME and the mailname file");
 }
 
 static bool substitute_all(struct account *a, struct err *e)
@@ -159,7 +162,8 @@ static bool derive_proxy(struct account *a, struct err *e)
     };
     bool explicit_type = said(a, "proxy_type"), explicit_port = said(a, "proxy_port");
     if (!a->proxy_host)
-        return a->proxy_type == 0 || wrong(a, "proxy_type", e, "'proxy_type' without 'proxy_host'", "set 'proxy_host', too");
+        return a->proxy_type == 0 || wrong(a, "proxy_type", e, "'proxy_type' without 'proxy_host'",
+                                           "set 'proxy_host', too");
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         if (!ascii_istarts(a->proxy_host, schemes[i].scheme))
             continue;
@@ -170,7 +174,8 @@ static bool derive_proxy(struct account *a, struct err *e)
         if (colon && !strchr(colon, ']')) {
             if (!ascii_number(colon + 1, 1, 65535, &port)) {
                 free(rest);
-                return wrong(a, "proxy_host", e, "'proxy_host' has a bad port", "write it as http://proxy.example.org:8080");
+                return wrong(a, "proxy_host", e, "'proxy_host' has a bad port",
+                             "write it as http://proxy.example.org:8080");
             }
             *colon = '\0';
             a->proxy_port = (long)port;
@@ -202,7 +207,8 @@ static void derive_auth(struct account *a)
         *p = ascii_upper(*p);
 }
 
-/* In envoi's own files 465 means TLS at once unless `tls_starttls` is said; an msmtp file means what it means to msmtp. */
+/* In envoi's own files 465 means TLS at once unless `tls_starttls` is said; an msmtp file means what it means to
+ * msmtp. */
 static void derive_tls_and_port(struct account *a)
 {
     a->tls_explicit_off = a->tls == ACCOUNT_TLS_OFF && said(a, "tls");
@@ -247,8 +253,10 @@ static void warn_about_port(struct account *a)
     if (a->port == PORT_SUBMISSIONS && a->tls_starttls)
         warn(a, "tls_starttls", "servers expect TLS at once on port 465, write 'tls_starttls off'");
     if ((a->port == PORT_SUBMISSION || a->port == PORT_SMTP) && !a->tls_starttls)
-        warn(a, "tls_starttls", a->port == PORT_SMTP ? "servers expect STARTTLS on port 25, write 'tls_starttls on' or 'port 465'"
-                                                     : "servers expect STARTTLS on port 587, write 'tls_starttls on' or 'port 465'");
+        warn(a, "tls_starttls", a->port == PORT_SMTP ? "servers expect STARTTLS on port 25, write 'tls_starttls on' "
+                                                       "or 'port 465'"
+                                                     : "servers expect STARTTLS on port 587, write 'tls_starttls on' "
+                                                       "or 'port 465'");
 }
 
 static bool is_name(const char *s)
@@ -290,7 +298,8 @@ static bool check_server(struct account *a, struct err *e)
         return wrong(a, "ipv6_only", e, "'ipv4_only' and 'ipv6_only' exclude each other", "leave one of them out");
     if (a->dsn_notify && strchr(a->dsn_notify, ',') &&
         (ascii_icontains(a->dsn_notify, "never") || ascii_icontains(a->dsn_notify, "off")))
-        return wrong(a, "dsn_notify", e, "'never' and 'off' stand alone in 'dsn_notify'", "write it without the other words");
+        return wrong(a, "dsn_notify", e, "'never' and 'off' stand alone in 'dsn_notify'",
+                     "write it without the other words");
     return true;
 }
 
@@ -303,14 +312,16 @@ static bool check_login(struct account *a, struct err *e)
         warn(a, a->password ? "password" : "passwordeval", "a password is set but 'auth' is off, write 'auth on'");
     if (!a->tls_cert_file != !a->tls_key_file)
         return wrong(a, a->tls_cert_file ? "tls_cert_file" : "tls_key_file", e,
-                     "'tls_cert_file' and 'tls_key_file' go together", "set both, to the same file where it holds both");
+                     "'tls_cert_file' and 'tls_key_file' go together",
+                     "set both, to the same file where it holds both");
     if (a->tls == ACCOUNT_TLS_ON && a->tls_certcheck && !a->tls_trust_file && !a->tls_fingerprint.n)
         return wrong(a, "tls_trust_file", e, "no certificate could be accepted: nothing is trusted",
                      "set 'tls_trust_file system', or 'tls_fingerprint' to the server's");
     return true;
 }
 
-bool account_bind(struct account *a, const struct rc_account *chosen, const struct settings *command_line, struct err *e)
+bool account_bind(struct account *a, const struct rc_account *chosen, const struct settings *command_line,
+                  struct err *e)
 {
     *a = (struct account){ .msmtp = chosen && chosen->msmtp };
     if (!chosen)

@@ -1,9 +1,11 @@
-/* account: everything one delivery is told, typed and const after binding. The table in account_options.c has one row per member.
+/* account: everything one delivery is told, typed and const after binding. The table in account_options.c has one row
+ * per member.
  *
- * Two tables make the command line of a send: account_options(), which a file may say as well, and send_option_table(), which
- * only a command line says. `from` is in both, and means two things: in a file the addresses (and patterns) of the account, on the
- * command line (--from, -f) the envelope sender of this run, which also chooses the account. So the file's row is not an option and
- * the option is not a command. account_sender() says what the file's `from` gives when no sender was named. */
+ * Two tables make the command line of a send: account_options(), which a file may say as well, and send_option_table(),
+ * which only a command line says. `from` is in both, and means two things: in a file the addresses (and patterns) of
+ * the account, on the command line (--from, -f) the envelope sender of this run, which also chooses the account. So the
+ * file's row is not an option and the option is not a command. account_sender() says what the file's `from` gives when
+ * no sender was named. */
 #ifndef CONF_ACCOUNT_H
 #define CONF_ACCOUNT_H
 
@@ -31,7 +33,8 @@ struct account {
     char *source_ip;
     char *proxy_host;
     long proxy_port;
-    int proxy_type;            /* enum proxy_type's order: none, socks5, http; bound from proxy_host's scheme or `proxy` */
+    int proxy_type;            /* enum proxy_type's order: none, socks5, http; bound from proxy_host's scheme or
+                                  `proxy` */
     char *proxy_user, *proxy_password;
     usec timeout;              /* per step; 0 (unset, off): the session's rows' own */
     usec deadline;             /* whole run; 0: auto */
@@ -39,7 +42,8 @@ struct account {
     char *domain;
     bool ipv4_only, ipv6_only; /* -4, -6 */
     /* authentication */
-    char *auth;                /* "on", "off" or a mechanism, upper case; unset it is "on" where a user is set, in an msmtp file "off" */
+    char *auth;                /* "on", "off" or a mechanism, upper case; unset it is "on" where a user is set, in an
+                                  msmtp file "off" */
     bool auth_explicit;        /* a mechanism was named */
     char *user, *password, *passwordeval, *ntlmdomain;
     bool keyring;
@@ -81,7 +85,8 @@ struct send_options {
     bool read_envelope_from;
     char *from;                /* -f; "" is the null sender */
     char *dsn_envid;           /* -V; at most 100 octets as xtext */
-    char *to, *cc, *bcc;       /* a message is composed where one of these, a subject or an OPTION_ORDERED row (in settings.ordered) was said */
+    char *to, *cc, *bcc;       /* a message is composed where one of these, a subject or an OPTION_ORDERED row (in
+                                  settings.ordered) was said */
     char *subject;
     bool dry_run, pretend;
     bool serverinfo;           /* -S */
@@ -96,15 +101,17 @@ struct send_options {
 };
 struct option_table send_option_table(void);
 
-/* settings_bind for the rows of send_option_table(), and what goes with them: -d beats -v, -a does not go with --host, an envelope
- * identifier is what RFC 3461 allows. */
-bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account, struct err *e);
+/* settings_bind for the rows of send_option_table(), and what goes with them: -d beats -v, -a does not go with --host,
+ * an envelope identifier is what RFC 3461 allows. */
+bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account,
+                       struct err *e);
 void send_options_free(struct send_options *so);
 
-/* Binds: settings of the chosen account overlaid by the command line's, defaults by kind of file, then what follows from what (port from tls,
- * auth from user, % substitutions, ~). Checks what contradicts: FAULT_CONFIG or FAULT_USAGE with origin and hint. chosen may be NULL. The account's `eval` lines
- * are run. account_free is due in any case. */
-bool account_bind(struct account *a, const struct rc_account *chosen, const struct settings *command_line, struct err *e);
+/* Binds: settings of the chosen account overlaid by the command line's, defaults by kind of file, then what follows
+ * from what (port from tls, auth from user, % substitutions, ~). Checks what contradicts: FAULT_CONFIG or FAULT_USAGE
+ * with origin and hint. chosen may be NULL. The account's `eval` lines are run. account_free is due in any case. */
+bool account_bind(struct account *a, const struct rc_account *chosen, const struct settings *command_line,
+                  struct err *e);
 void account_free(struct account *a);
 
 /* The address of `from`: the first that is not a pattern. NULL: none. */

@@ -86,7 +86,8 @@ void account_format(const struct account *a, struct buf *out)
 bool account_dsn(const struct account *a, unsigned *notify, enum dsn_return *ret, struct err *e)
 {
     static const struct { const char *word; unsigned bit; } words[] = {
-        { "never", DSN_NOTIFY_NEVER }, { "success", DSN_NOTIFY_SUCCESS }, { "failure", DSN_NOTIFY_FAILURE }, { "delay", DSN_NOTIFY_DELAY },
+        { "never", DSN_NOTIFY_NEVER }, { "success", DSN_NOTIFY_SUCCESS }, { "failure", DSN_NOTIFY_FAILURE },
+        { "delay", DSN_NOTIFY_DELAY },
     };
     struct strlist parts = STRLIST_INIT;
     strlist_split(&parts, text_of(a->dsn_notify), ", ");

@@ -174,8 +174,8 @@ static bool letters(const struct cmdline *c, const char *arg, const char *next, 
     return true;
 }
 
-bool cmdline_parse(int argc, char *const *argv, struct settings *settings, size_t tables, struct strlist *operands, struct strlist *warnings,
-                   struct err *e)
+bool cmdline_parse(int argc, char *const *argv, struct settings *settings, size_t tables, struct strlist *operands,
+                   struct strlist *warnings, struct err *e)
 {
     struct cmdline c = { settings, tables, warnings };
     for (int i = 0; i < argc; i++) {

@@ -138,7 +138,8 @@ static bool seconds(const char *text, usec *out)
         *out = 0;
         return true;
     }
-    static const struct { const char *unit; int factor; } units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+    static const struct { const char *unit; int factor; } units[] = { { "", 1 }, { "s", 1 }, { "m", 60 },
+                                                                      { "h", 3600 } };
     usec value = 0, scale = USEC_PER_SEC;
     const char *p = text;
     if (!ascii_isdigit(*p))

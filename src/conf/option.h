@@ -1,8 +1,8 @@
 /* option: one row per option.
  *
- * Name, letter, type, default, help, and where the bound value goes: from the same rows come the rc file's commands, the command
- * line, --help, the completions, and the check that the manual documents everything. A new option is one row and one member of
- * the struct it binds to. */
+ * Name, letter, type, default, help, and where the bound value goes: from the same rows come the rc file's commands,
+ * the command line, --help, the completions, and the check that the manual documents everything. A new option is one
+ * row and one member of the struct it binds to. */
 #ifndef CONF_OPTION_H
 #define CONF_OPTION_H
 
@@ -40,9 +40,11 @@ enum {
 #define OPTION_BOTH (OPTION_IN_FILE | OPTION_IN_ARGV)
 
 struct option {
-    const char *name;    /* as in the file, with '_'; on the command line '-' and '_' are the same; NULL: a letter alone */
+    const char *name;    /* as in the file, with '_'; on the command line '-' and '_' are the same; NULL: a letter
+                            alone */
     char letter;         /* 0: none */
-    const char *also;    /* more names, separated by blanks; NULL: none. For those who know several (cmd/probe_cmdline.c) */
+    const char *also;    /* more names, separated by blanks; NULL: none. For those who know several
+                            (cmd/probe_cmdline.c) */
     enum option_type type;
     unsigned flags;
     const char *arg;     /* metavariable: "HOST"; NULL: takes no value */
@@ -66,7 +68,8 @@ struct option_table {
     size_t n;
 };
 
-const struct option *option_by_name(struct option_table t, const char *name, size_t len); /* exact, '-' = '_', no case */
+/* exact, '-' = '_', no case */
+const struct option *option_by_name(struct option_table t, const char *name, size_t len);
 const struct option *option_by_letter(struct option_table t, char letter);
 
 /* The row of the command line whose name the abbreviation begins uniquely (or equals). *ambiguous: several. */

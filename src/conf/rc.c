@@ -60,7 +60,8 @@ static bool fail_at(const struct rc_reader *r, const struct line *l, const char 
 {
     struct buf excerpt = BUF_INIT;
     add_excerpt(&excerpt, l, at);
-    err_set(e, inner->fault, "%s:%d:%zu: %s%s", r->name, r->line, characters(l->text, at) + 1, inner->text, excerpt.data);
+    err_set(e, inner->fault, "%s:%d:%zu: %s%s", r->name, r->line, characters(l->text, at) + 1, inner->text,
+            excerpt.data);
     if (inner->hint)
         err_hint(e, "%s", inner->hint);
     err_clear(inner);
@@ -68,8 +69,8 @@ static bool fail_at(const struct rc_reader *r, const struct line *l, const char 
     return false;
 }
 
-__attribute__((format(printf, 6, 7))) static bool wrong(const struct rc_reader *r, const struct line *l, const char *at, struct err *e,
-                                                        const char *hint, const char *fmt, ...)
+__attribute__((format(printf, 6, 7))) static bool wrong(const struct rc_reader *r, const struct line *l, const char *at,
+                                                        struct err *e, const char *hint, const char *fmt, ...)
 {
     struct err inner = ERR_INIT;
     struct buf text = BUF_INIT;
@@ -113,7 +114,8 @@ static void inherit(struct rc_account *to, const struct rc_account *from)
     settings_overlay(&to->settings, &from->settings);
 }
 
-/* What `defaults` gave to an account is not passed on to those that inherit from it: where they stand others may hold. */
+/* What `defaults` gave to an account is not passed on to those that inherit from it: where they stand others may
+ * hold. */
 static void mark_defaults(struct rc_account *a)
 {
     for (size_t i = 0; i < a->settings.table.n; i++)
@@ -239,7 +241,8 @@ static bool add_base(struct rc_reader *r, const struct line *l, const char *at, 
         for (size_t i = 0; i < r->rc->n; i++)
             names[i] = r->rc->v[i].name;
         const char *near = ascii_nearest(name, names);
-        char *hint = near ? xasprintf("did you mean '%s'?", near) : xstrdup("an account must stand above those that inherit from it");
+        char *hint = near ? xasprintf("did you mean '%s'?", near)
+                          : xstrdup("an account must stand above those that inherit from it");
         wrong(r, l, at, e, hint, "there is no account '%s' to inherit from", name);
         free(hint);
         free(names);
@@ -322,7 +325,8 @@ static bool do_include(struct rc_reader *r, const struct line *l, struct err *e)
     return fail_at(r, l, l->arg, &inner, e);
 }
 
-/* Where a line's option is said. Lines of an msmtp file that stand before any `account` or `defaults` make an account named default. */
+/* Where a line's option is said. Lines of an msmtp file that stand before any `account` or `defaults` make an account
+ * named default. */
 static struct settings *current(struct rc_reader *r)
 {
     if (r->msmtp && !r->in_account && !r->in_defaults && !r->options_only)
@@ -348,7 +352,8 @@ static const struct directive {
     bool raw; /* quotes are not taken off */
     bool (*run)(struct rc_reader *r, const struct line *l, struct err *e);
 } directives[] = {
-    { "account", true, do_account }, { "defaults", true, do_defaults }, { "include", false, do_include }, { "eval", false, do_eval },
+    { "account", true, do_account }, { "defaults", true, do_defaults }, { "include", false, do_include },
+    { "eval", false, do_eval },
 };
 
 static const struct directive *find_directive(const struct rc_reader *r, const struct line *l)
@@ -365,7 +370,8 @@ static bool unescape(const struct rc_reader *r, struct line *l, const char **p, 
     static const char from[] = "\"\\tn", to[] = "\"\\\t\n";
     const char *found = (*p)[1] ? strchr(from, (*p)[1]) : NULL;
     if (*p + 1 >= l->arg + l->arg_len || !found)
-        return wrong(r, l, *p, e, "inside quotes \\\", \\\\, \\t and \\n are known; write \\\\ for a backslash", "unknown escape");
+        return wrong(r, l, *p, e, "inside quotes \\\", \\\\, \\t and \\n are known; write \\\\ for a backslash",
+                     "unknown escape");
     buf_addc(&l->value, to[found - from]);
     ++*p;
     return true;
@@ -387,7 +393,8 @@ static bool take_value(const struct rc_reader *r, struct line *l, struct err *e)
             return false;
     }
     if (p >= end)
-        return wrong(r, l, l->arg, e, "end it with \", or put \\\" for a quote that belongs to it", "the quote is not closed");
+        return wrong(r, l, l->arg, e, "end it with \", or put \\\" for a quote that belongs to it",
+                     "the quote is not closed");
     if (p + 1 < end)
         return wrong(r, l, p + 1, e, "write \\\" for a quote inside quotes", "text after the closing quote");
     return true;
@@ -448,7 +455,8 @@ static bool say(struct rc_reader *r, struct line *l, const struct option *o, str
     struct err inner = ERR_INIT;
     bool optional = o->type == OPTION_FLAG || (o->flags & OPTION_VALUE_OPTIONAL);
     bool ok = settings_say(s, o, l->value.len || !optional ? l->value.data : NULL, origin, &warning, &inner);
-    if (warning && (!r->msmtp || r->keep_going)) /* msmtp takes its old spellings silently, and cron would mail us each time */
+    /* msmtp takes its old spellings silently, and cron would mail us each time */
+    if (warning && (!r->msmtp || r->keep_going))
         warn(r, warning);
     free(warning);
     free(origin);

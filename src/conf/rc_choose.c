@@ -55,7 +55,8 @@ static bool says_from(const struct settings *s, const char *sender)
     return matches;
 }
 
-/* In an msmtp file `from` may come from an `eval` line; in envoi's own those are run only when their account is used. */
+/* In an msmtp file `from` may come from an `eval` line; in envoi's own those are run only when their account is
+ * used. */
 static bool account_matches(const struct rc_account *a, const char *sender, struct err *e)
 {
     if (!*a->name)
@@ -104,7 +105,8 @@ static bool no_account(const struct rc *rc, bool several, struct err *e)
     } else {
         err_set(e, FAULT_CONFIG, rc->files.n ? "there is no account in %s" : "there is no configuration: looked for %s",
                 files.len ? files.data : "no file");
-        err_hint(e, "these lines in %s would do:\n    account default\n    host mail.example.org\n    from you@example.org",
+        err_hint(e, "these lines in %s would do:\n    account default\n    host mail.example.org\n    from "
+                    "you@example.org",
                  rc->files.n ? rc->files.v[rc->files.n - 1] : places.n ? places.v[0] : "~/.config/envoi/config");
     }
     strlist_free(&places);

@@ -35,7 +35,8 @@ static bool collect(int fd, const struct rc_eval *eval, usec limit, struct buf *
         struct pollfd p = { .fd = fd, .events = POLLIN };
         int ready = now < deadline ? poll(&p, 1, (int)((deadline - now + 999) / 1000)) : 0;
         if (ready == 0 && now >= deadline) {
-            err_set(e, FAULT_TIMEOUT, "%s: the 'eval' command did not end within %g s", eval->origin, (double)limit / (double)USEC_PER_SEC);
+            err_set(e, FAULT_TIMEOUT, "%s: the 'eval' command did not end within %g s", eval->origin,
+                    (double)limit / (double)USEC_PER_SEC);
             err_hint(e, "it was: %s", eval->command);
             break;
         }

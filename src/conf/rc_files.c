@@ -79,7 +79,8 @@ static bool describe(int fd, const char *path, const struct rc_reader *r, struct
 static bool cannot_read(const char *path, int reason, struct err *e)
 {
     err_sys(e, FAULT_NO_INPUT, reason, "cannot read '%s'", path);
-    return reason == EACCES && err_hint(e, "see who may with 'ls -l %s'; where it should be you, AppArmor or SELinux may forbid it", path);
+    return reason == EACCES && err_hint(e, "see who may with 'ls -l %s'; where it should be you, AppArmor or SELinux "
+                                           "may forbid it", path);
 }
 
 /* *missing: the failure is that there is no such file, or, as for msmtp, that the system's file is for others. */

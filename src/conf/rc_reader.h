@@ -1,4 +1,5 @@
-/* rc_reader: what rc.c (lines), rc_files.c (files), rc_eval.c (output of `eval`) and rc_choose.c share. Nobody else includes it. */
+/* rc_reader: what rc.c (lines), rc_files.c (files), rc_eval.c (output of `eval`) and rc_choose.c share. Nobody else
+ * includes it. */
 #ifndef CONF_RC_READER_H
 #define CONF_RC_READER_H
 

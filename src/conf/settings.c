@@ -101,7 +101,8 @@ static char *obsolete(const struct settings *s, const struct option *o, const ch
     return text;
 }
 
-bool settings_say(struct settings *s, const struct option *o, const char *value, const char *origin, char **warning, struct err *e)
+bool settings_say(struct settings *s, const struct option *o, const char *value, const char *origin, char **warning,
+                  struct err *e)
 {
     if (warning)
         *warning = NULL;
@@ -165,8 +166,8 @@ static char *joined(const struct strlist *values)
 }
 
 /* `text` is the last value or the default; NULL: none. */
-static bool bind_row(const struct option *o, const struct strlist *values, const char *text, enum fault fault, void *base,
-                     struct err *e)
+static bool bind_row(const struct option *o, const struct strlist *values, const char *text, enum fault fault,
+                     void *base, struct err *e)
 {
     void *at = (char *)base + o->at;
     union option_value v = { 0 };

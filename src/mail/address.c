@@ -530,7 +530,8 @@ bool address_to_ascii(const char *address, struct buf *out, struct err *e)
     return true;
 }
 
-/* RFC 5322 3.2.3: words of atext with single blanks between them need no quotes; what looks like an encoded word does. */
+/* RFC 5322 3.2.3: words of atext with single blanks between them need no quotes; what looks like an encoded word
+ * does. */
 static bool bare_name(const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)

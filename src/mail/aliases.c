@@ -1,4 +1,5 @@
-/* aliases: the text of an aliases file into rows, and an address along them. Included files are read when they are reached. */
+/* aliases: the text of an aliases file into rows, and an address along them. Included files are read when they are
+ * reached. */
 #include "mail/aliases.h"
 
 #include <stdarg.h>
@@ -27,7 +28,8 @@ struct piece {
     size_t n;
 };
 
-__attribute__((format(printf, 4, 5))) static bool wrong(const struct parser *ps, const char *at, const char *hint, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static bool wrong(const struct parser *ps, const char *at, const char *hint,
+                                                        const char *fmt, ...)
 {
     struct buf text = BUF_INIT;
     size_t column = 1;
@@ -71,7 +73,8 @@ static char *unquoted(const char *p, size_t n)
     return buf_steal(&out);
 }
 
-/* Where the first of the octets in `stop`, or a comment, stands outside quotes; the end: nowhere. NULL: quotes are not closed. */
+/* Where the first of the octets in `stop`, or a comment, stands outside quotes; the end: nowhere. NULL: quotes are not
+ * closed. */
 static const char *find_outside(const struct parser *ps, const char *p, const char *stop)
 {
     for (const char *from = p; p < ps->end; p++) {
@@ -156,7 +159,8 @@ static bool parse_target(const struct parser *ps, struct piece t, struct alias_t
     if (add_special(ps, t, l))
         return check_special(ps, t, &l->v[l->n - 1]);
     if (has_bare_colon(t))
-        return wrong(ps, t.p, "an entry begins in the first column; ':include:/file' is the only word in colons", "a ':' in a target");
+        return wrong(ps, t.p, "an entry begins in the first column; ':include:/file' is the only word in colons",
+                     "a ':' in a target");
     bool last = *t.p == '\\' && t.n > 1;
     char *text = xstrndup(t.p + last, t.n - last), *address;
     struct err why = ERR_INIT;
@@ -164,7 +168,8 @@ static bool parse_target(const struct parser *ps, struct piece t, struct alias_t
     if (ok)
         add_target(ps, l, ALIAS_ADDRESS, address, last);
     else
-        wrong(ps, t.p, "a target is an address, a local name or ':include:/file'; commas stand between targets", "%s", why.text);
+        wrong(ps, t.p, "a target is an address, a local name or ':include:/file'; commas stand between targets", "%s",
+              why.text);
     err_clear(&why);
     free(text);
     return ok;
@@ -199,7 +204,8 @@ static bool begin_alias(struct aliases *a, const struct parser *ps, const char *
         return false;
     struct piece name = trimmed(ps->start, colon);
     if (colon == ps->end || *colon != ':')
-        return wrong(ps, colon, "write it as 'name: target, target'; a line that continues the one before begins with a blank",
+        return wrong(ps, colon, "write it as 'name: target, target'; a line that continues the one before begins with "
+                                "a blank",
                      "no ':' behind the name");
     if (!name.n)
         return wrong(ps, colon, "write it as 'name: target, target'", "a ':' without a name");
@@ -207,7 +213,8 @@ static bool begin_alias(struct aliases *a, const struct parser *ps, const char *
         return wrong(ps, name.p, "an aliases file is plain text", "a NUL octet");
     for (size_t i = 0; *name.p != '"' && i < name.n; i++)
         if ((unsigned char)name.p[i] <= ' ' || name.p[i] == ',')
-            return wrong(ps, name.p + i, "one name stands before the ':'; quote one that holds blanks", "more than a name before the ':'");
+            return wrong(ps, name.p + i, "one name stands before the ':'; quote one that holds blanks",
+                         "more than a name before the ':'");
     if (a->n == a->cap) {
         a->cap = a->cap ? a->cap * 2 : 16;
         a->v = xrealloc(a->v, a->cap * sizeof *a->v);
@@ -293,10 +300,11 @@ static void warn_of(struct aliases *a, const struct alias *alias)
     const struct alias *counts = find_same(a, alias->name, alias->host);
     const char *at = alias->host ? "@" : "", *host = alias->host ? alias->host : "";
     if (counts != alias)
-        strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s%s%s' stands in line %d already, which counts", a->file, alias->line,
-                                                alias->name, at, host, counts->line));
+        strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s%s%s' stands in line %d already, which counts", a->file,
+                                                alias->line, alias->name, at, host, counts->line));
     if (alias->targets.n == 0)
-        strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s%s%s' goes nowhere", a->file, alias->line, alias->name, at, host));
+        strlist_add_own(&a->warnings, xasprintf("%s:%d: '%s%s%s' goes nowhere", a->file, alias->line, alias->name, at,
+                                                host));
 }
 
 bool aliases_parse(struct aliases *a, const char *file, const char *text, size_t n, struct err *e)
@@ -306,8 +314,10 @@ bool aliases_parse(struct aliases *a, const char *file, const char *text, size_t
     for (const char *next = text; next_line(&ps, &next, text + n);) {
         const char *rest = ps.start;
         if (ascii_isblank(*ps.start) && a->n == 0)
-            return wrong(&ps, ps.start, "an entry begins in the first column", "nothing stands before this line that it could continue");
-        if ((!ascii_isblank(*ps.start) && !begin_alias(a, &ps, &rest)) || !parse_targets(&ps, rest, &a->v[a->n - 1].targets))
+            return wrong(&ps, ps.start, "an entry begins in the first column",
+                         "nothing stands before this line that it could continue");
+        if ((!ascii_isblank(*ps.start) && !begin_alias(a, &ps, &rest))
+            || !parse_targets(&ps, rest, &a->v[a->n - 1].targets))
             return false;
     }
     sort(a);
@@ -377,7 +387,8 @@ static struct alias *first_of(struct alias *a, struct alias *b)
     return !a || (b && b < a) ? b : a;
 }
 
-/* The alias of an address; the first in the file that fits counts: any of our names stands for the others. NULL: none. */
+/* The alias of an address; the first in the file that fits counts: any of our names stands for the others. NULL:
+ * none. */
 static struct alias *find_alias(const struct walk *w, const char *address)
 {
     char *name, *host;
@@ -427,8 +438,8 @@ static bool follow_alias(struct walk *w, const struct alias *alias)
 {
     unsigned char *mark = &w->marks[alias - w->a->v];
     if (w->trail.n == ALIASES_DEPTH_MAX) {
-        err_set(w->e, FAULT_CONFIG, "%s:%d: '%s' leads through more than %d aliases to '%s'", w->a->file, alias->line, w->trail.v[0],
-                ALIASES_DEPTH_MAX, alias->name);
+        err_set(w->e, FAULT_CONFIG, "%s:%d: '%s' leads through more than %d aliases to '%s'", w->a->file, alias->line,
+                w->trail.v[0], ALIASES_DEPTH_MAX, alias->name);
         return err_hint(w->e, "let '%s' name its addresses itself", w->trail.v[0]);
     }
     *mark = OPEN;
@@ -456,7 +467,8 @@ static bool include(struct walk *w, const struct alias *from, const char *file, 
     if (strlist_has(&w->included, t->text))
         return true;
     if (w->depth == ALIASES_INCLUDE_DEPTH_MAX) {
-        err_set(w->e, FAULT_CONFIG, "%s:%d: included files are nested more than %d deep", file, t->line, ALIASES_INCLUDE_DEPTH_MAX);
+        err_set(w->e, FAULT_CONFIG, "%s:%d: included files are nested more than %d deep", file, t->line,
+                ALIASES_INCLUDE_DEPTH_MAX);
         return err_hint(w->e, "name the file among the targets of '%s'", from->name);
     }
     struct buf text = BUF_INIT;
@@ -493,7 +505,8 @@ static bool follow_targets(struct walk *w, const struct alias *from, const char 
         case ALIAS_FILE:
         case ALIAS_PIPE:
             strlist_add_own(w->notes,
-                            xasprintf("%s:%d: the alias '%s' names the %s '%s', which gets nothing: mail goes to addresses only", file,
+                            xasprintf("%s:%d: the alias '%s' names the %s '%s', which gets nothing: mail goes to "
+                                      "addresses only", file,
                                       t->line, from->name, t->kind == ALIAS_FILE ? "file" : "command", t->text));
             break;
         }
@@ -516,15 +529,15 @@ static bool walk_from(struct walk *w, const struct alias *alias, const char *add
     return ok;
 }
 
-bool aliases_expand(const struct aliases *a, const struct strlist *hosts, const char *address, struct envelope *env, struct strlist *notes,
-                    struct err *e)
+bool aliases_expand(const struct aliases *a, const struct strlist *hosts, const char *address, struct envelope *env,
+                    struct strlist *notes, struct err *e)
 {
     struct walk w = { .a = a, .hosts = hosts, .env = env, .notes = notes, .e = e };
     return walk_from(&w, NULL, address);
 }
 
-bool aliases_follow(const struct aliases *a, size_t i, const struct strlist *hosts, struct envelope *env, struct strlist *notes,
-                    struct err *e)
+bool aliases_follow(const struct aliases *a, size_t i, const struct strlist *hosts, struct envelope *env,
+                    struct strlist *notes, struct err *e)
 {
     struct walk w = { .a = a, .hosts = hosts, .env = env, .notes = notes, .e = e };
     return walk_from(&w, &a->v[i], a->v[i].name);

@@ -4,8 +4,9 @@
  *         more targets             a line that begins with a blank continues the one before
  *     target = address | name | \name | :include:/file | /file | |command
  *
- * Names are compared without regard to case and may be quoted; `name@host` is the local name where the host is this one. `default` is
- * for local names that are not in the file. `\name` and a name among its own targets are not looked up again. */
+ * Names are compared without regard to case and may be quoted; `name@host` is the local name where the host is this
+ * one. `default` is for local names that are not in the file. `\name` and a name among its own targets are not looked
+ * up again. */
 #ifndef MAIL_ALIASES_H
 #define MAIL_ALIASES_H
 
@@ -53,21 +54,23 @@ struct aliases {
 
 #define ALIASES_INIT { 0 }
 
-/* Text already in memory. Errors (FAULT_CONFIG): "file:line:column: what". a is empty before; aliases_free is due in any case. */
+/* Text already in memory. Errors (FAULT_CONFIG): "file:line:column: what". a is empty before; aliases_free is due in
+ * any case. */
 bool aliases_parse(struct aliases *a, const char *file, const char *text, size_t n, struct err *e);
 
 bool aliases_read(struct aliases *a, const char *path, struct err *e);
 void aliases_free(struct aliases *a);
 
-/* Adds to env everybody whom mail to the address goes to: itself when it is not local or has no alias. `hosts` are the names of this
- * machine: `root@host` is looked up as `root`, but `default` is for names without a domain only. Names may stay without a domain.
- * Files and commands get nothing: each adds a line to `notes`; where they are all there is, that is an error, as are aliases that
- * lead back to themselves or through more than ALIASES_DEPTH_MAX others, and included files that cannot be read (FAULT_CONFIG). */
-bool aliases_expand(const struct aliases *a, const struct strlist *hosts, const char *address, struct envelope *env, struct strlist *notes,
-                    struct err *e);
+/* Adds to env everybody whom mail to the address goes to: itself when it is not local or has no alias. `hosts` are the
+ * names of this machine: `root@host` is looked up as `root`, but `default` is for names without a domain only. Names
+ * may stay without a domain. Files and commands get nothing: each adds a line to `notes`; where they are all there is,
+ * that is an error, as are aliases that lead back to themselves or through more than ALIASES_DEPTH_MAX others, and
+ * included files that cannot be read (FAULT_CONFIG). */
+bool aliases_expand(const struct aliases *a, const struct strlist *hosts, const char *address, struct envelope *env,
+                    struct strlist *notes, struct err *e);
 
 /* The same for what row i of the file leads to, which may be nobody: how the file is checked. */
-bool aliases_follow(const struct aliases *a, size_t i, const struct strlist *hosts, struct envelope *env, struct strlist *notes,
-                    struct err *e);
+bool aliases_follow(const struct aliases *a, size_t i, const struct strlist *hosts, struct envelope *env,
+                    struct strlist *notes, struct err *e);
 
 #endif

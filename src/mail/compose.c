@@ -1,5 +1,5 @@
-/* compose: the structure of a MIME message as a row of pieces, each a text of ours and the content of one part behind it. Knows neither how
- * content is read (source) nor how it is encoded (transfer). */
+/* compose: the structure of a MIME message as a row of pieces, each a text of ours and the content of one part behind
+ * it. Knows neither how content is read (source) nor how it is encoded (transfer). */
 #include "mail/compose.h"
 
 #include <stdlib.h>
@@ -76,7 +76,9 @@ static const char *name_of(const struct compose_part *p)
 /* For errors. */
 static const char *called(const struct compose_part *p)
 {
-    return p->path ? strcmp(p->path, "-") == 0 ? "standard input" : p->path : p->role == COMPOSE_BODY ? "the body" : "the attached text";
+    if (p->path)
+        return strcmp(p->path, "-") == 0 ? "standard input" : p->path;
+    return p->role == COMPOSE_BODY ? "the body" : "the attached text";
 }
 
 static char *choose_type(const struct compose_part *p)
@@ -190,8 +192,8 @@ static bool choose_composite(struct compose *c, struct content *p, struct err *e
     return true;
 }
 
-/* A text arrives with the line ends of the receiver. Where its own matter (an attachment with CR), or it is none at all, it goes as the
- * octets that it is. */
+/* A text arrives with the line ends of the receiver. Where its own matter (an attachment with CR), or it is none at
+ * all, it goes as the octets that it is. */
 static bool choose_for_text(struct compose *c, struct content *p, struct err *e)
 {
     struct text_facts f;
@@ -359,7 +361,8 @@ static void free_pieces(struct compose *c)
 static void lay_out(struct compose *c)
 {
     size_t bodies = count(c, COMPOSE_BODY), inlines = count(c, COMPOSE_INLINE);
-    bool alternative = bodies > 1, related = bodies > 0 && inlines > 0, mixed = count(c, COMPOSE_ATTACHMENT) > 0 || (inlines > 0 && !related);
+    bool alternative = bodies > 1, related = bodies > 0 && inlines > 0;
+    bool mixed = count(c, COMPOSE_ATTACHMENT) > 0 || (inlines > 0 && !related);
     free_pieces(c);
     c->pieces[c->pieces_n++] = (struct piece){ .text = BUF_INIT };
     buf_adds(text(c), c->headers);

@@ -10,13 +10,16 @@ enum { TABLE_MAX = 4 << 20, WORDS_MAX = 500 /* a field that is not folded fits a
 
 /* What people send, so that the table of the system is seldom needed. */
 static const struct { const char *suffix, *type; } known[] = {
-    { "txt", "text/plain" },       { "log", "text/plain" },        { "md", "text/markdown" },    { "html", "text/html" },
-    { "htm", "text/html" },        { "css", "text/css" },          { "csv", "text/csv" },        { "ics", "text/calendar" },
-    { "vcf", "text/vcard" },       { "patch", "text/x-diff" },     { "diff", "text/x-diff" },    { "xml", "application/xml" },
-    { "json", "application/json" }, { "pdf", "application/pdf" },  { "zip", "application/zip" }, { "gz", "application/gzip" },
-    { "tgz", "application/gzip" }, { "xz", "application/x-xz" },   { "zst", "application/zstd" }, { "bz2", "application/x-bzip2" },
-    { "tar", "application/x-tar" }, { "png", "image/png" },        { "jpg", "image/jpeg" },      { "jpeg", "image/jpeg" },
-    { "gif", "image/gif" },        { "svg", "image/svg+xml" },     { "webp", "image/webp" },     { "eml", "message/rfc822" },
+    { "txt", "text/plain" },            { "log", "text/plain" },            { "md", "text/markdown" },
+    { "html", "text/html" },            { "htm", "text/html" },             { "css", "text/css" },
+    { "csv", "text/csv" },              { "ics", "text/calendar" },         { "vcf", "text/vcard" },
+    { "patch", "text/x-diff" },         { "diff", "text/x-diff" },          { "xml", "application/xml" },
+    { "json", "application/json" },     { "pdf", "application/pdf" },       { "zip", "application/zip" },
+    { "gz", "application/gzip" },       { "tgz", "application/gzip" },      { "xz", "application/x-xz" },
+    { "zst", "application/zstd" },      { "bz2", "application/x-bzip2" },   { "tar", "application/x-tar" },
+    { "png", "image/png" },             { "jpg", "image/jpeg" },            { "jpeg", "image/jpeg" },
+    { "gif", "image/gif" },             { "svg", "image/svg+xml" },         { "webp", "image/webp" },
+    { "eml", "message/rfc822" },
 };
 
 /* The line "type suffix suffix …" that has the suffix. */

@@ -7,7 +7,8 @@
 
 #include "base/buf.h"
 
-/* Appends the type of a file of that name, by its last suffix: a few are built in, /etc/mime.types is asked for others. false: not known. */
+/* Appends the type of a file of that name, by its last suffix: a few are built in, /etc/mime.types is asked for others.
+ * false: not known. */
 bool media_by_name(const char *name, struct buf *out);
 
 /* "type/subtype", parameters allowed, printable ASCII? */

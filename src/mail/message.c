@@ -1,7 +1,7 @@
 /* message: intake, window, and what streams behind it.
  *
- * The source, a descriptor or a composer, is read into `raw` and leaves it canonical. A CR that ends a read is held back to the front of the
- * next one, so that each CR is always seen with the octet behind it. */
+ * The source, a descriptor or a composer, is read into `raw` and leaves it canonical. A CR that ends a read is held
+ * back to the front of the next one, so that each CR is always seen with the octet behind it. */
 #include "mail/message.h"
 
 #include <errno.h>
@@ -229,7 +229,8 @@ static bool open_window(struct message *m, struct err *e)
     header_list_parse(&m->headers, in->window.data, in->window.len, &in->body);
     if (!m->complete && !headers_end(in->window.data, in->window.len, in->body)) {
         err_set(e, FAULT_MESSAGE, "the headers of the message are larger than %d octets", MESSAGE_WINDOW);
-        return err_hint(e, "an empty line ends the headers; is it missing, or is there a list of recipients that belongs on the command line?");
+        return err_hint(e, "an empty line ends the headers; is it missing, or is there a list of recipients that "
+                           "belongs on the command line?");
     }
     in->window_pos = in->body;
     m->eight_bit = !ascii_only(in->window.data + in->body, in->window.len - in->body);
@@ -292,7 +293,8 @@ bool message_headers_eight_bit(const struct message *m)
 int64_t message_size(const struct message *m)
 {
     const struct intake *in = m->in;
-    int64_t source = m->complete ? (int64_t)in->window.len + in->spool_size : in->compose ? compose_size(in->compose) : -1;
+    int64_t source = m->complete ? (int64_t)in->window.len + in->spool_size : in->compose ? compose_size(in->compose)
+                                                                                          : -1;
     if (source < 0)
         return -1;
     return (int64_t)header_list_size(&m->headers) + (in->bare ? 0 : 2) + source - (int64_t)in->body;

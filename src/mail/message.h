@@ -42,13 +42,14 @@ bool message_read(struct message *m, int fd, struct err *e);
 /* The same from memory, which is copied. */
 bool message_from_memory(struct message *m, const char *text, size_t n, struct err *e);
 
-/* The same from a composer, which is the message's from here on, also after a failure. Up to the window it is held as any other; beyond, it is
- * read while it is sent, and can be rewound as often as the composer can. message_size is exact where the composer's size is. */
+/* The same from a composer, which is the message's from here on, also after a failure. Up to the window it is held as
+ * any other; beyond, it is read while it is sent, and can be rewound as often as the composer can. message_size is
+ * exact where the composer's size is. */
 struct compose;
 bool message_compose(struct message *m, struct compose *c, struct err *e);
 
-/* Octets that go out as they are: neither made canonical nor looked at (NUL, bare CR and LF included), no header list. For tests of servers
- * only. Copied. */
+/* Octets that go out as they are: neither made canonical nor looked at (NUL, bare CR and LF included), no header list.
+ * For tests of servers only. Copied. */
 void message_raw(struct message *m, const char *octets, size_t n);
 
 /* Do the headers hold octets above 127 (RFC 6532)? */
@@ -69,15 +70,16 @@ bool message_next(struct message *m, const char **p, size_t *n, struct err *e);
  * After it the message is complete. To be called before anything past the window was consumed. */
 bool message_spool(struct message *m, struct err *e);
 
-/* A part of message_spool, with one read(2) at most: for who must not wait, until m->complete. Waits for the readiness of
- * message_source_fd, where that is not -1. */
+/* A part of message_spool, with one read(2) at most: for who must not wait, until m->complete. Waits for the readiness
+ * of message_source_fd, where that is not -1. */
 bool message_spool_step(struct message *m, struct err *e);
 int message_source_fd(const struct message *m);
 
 /* The descriptor whose readiness message_next waits for next, -1 when it would not wait. */
 int message_wait_fd(const struct message *m);
 
-/* One read(2) from that descriptor. What it gave may be too little for message_next not to wait: message_wait_fd tells. */
+/* One read(2) from that descriptor. What it gave may be too little for message_next not to wait: message_wait_fd
+ * tells. */
 bool message_pull(struct message *m, struct err *e);
 
 #endif

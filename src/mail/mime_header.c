@@ -55,7 +55,8 @@ static bool needs_encoding(const char *word, size_t n)
     return !ascii_only(word, n) || memmem(word, n, "=?", 2) || n > WORD_MAX;
 }
 
-/* The octets from the first word that needs encoding to the last of those that follow each other, their blanks included. */
+/* The octets from the first word that needs encoding to the last of those that follow each other, their blanks
+ * included. */
 static size_t run_length(const char *text)
 {
     size_t n = 0;

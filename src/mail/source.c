@@ -119,7 +119,8 @@ bool source_hold(struct source *s, struct err *e)
 static bool read_file(const struct source *s, char *p, size_t size, size_t *n, struct err *e)
 {
     int64_t left = s->size - s->pos;
-    size_t want = left < (int64_t)size ? (size_t)left : size; /* a log may have grown: what it held when it was opened */
+    /* a log may have grown: what it held when it was opened */
+    size_t want = left < (int64_t)size ? (size_t)left : size;
     ssize_t got;
     do
         got = pread(s->fd, p, want, s->start + s->pos);

@@ -33,8 +33,8 @@ void source_close(struct source *s);
 /* Makes the size known and every rewind possible: what is left of a pipe goes to an unlinked file. */
 bool source_hold(struct source *s, struct err *e);
 
-/* The next octets, with one read(2) at most; *n == 0: the end. FAULT_IO: also where a file shrank since it was opened; what it grew by
- * is not read. */
+/* The next octets, with one read(2) at most; *n == 0: the end. FAULT_IO: also where a file shrank since it was opened;
+ * what it grew by is not read. */
 bool source_read(struct source *s, char *p, size_t size, size_t *n, struct err *e);
 
 /* Back to the start. false: octets of a pipe are gone. */

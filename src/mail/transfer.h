@@ -1,4 +1,5 @@
-/* transfer: content transfer encodings (RFC 2045 6), block by block, and what has to be known of a text to choose one. No I/O. */
+/* transfer: content transfer encodings (RFC 2045 6), block by block, and what has to be known of a text to choose one.
+ * No I/O. */
 #ifndef MAIL_TRANSFER_H
 #define MAIL_TRANSFER_H
 
@@ -27,8 +28,8 @@ struct transfer_state {
     size_t column; /* quoted */
 };
 
-/* Encodes n <= TRANSFER_IN octets, returns the octets written. `last`: no other block follows; base64's blocks hold a multiple of
- * TRANSFER_LINE octets up to there. Only line ends of the text are written, none behind it. */
+/* Encodes n <= TRANSFER_IN octets, returns the octets written. `last`: no other block follows; base64's blocks hold a
+ * multiple of TRANSFER_LINE octets up to there. Only line ends of the text are written, none behind it. */
 size_t transfer_encode(enum transfer t, struct transfer_state *s, const char *in, size_t n, bool last, char *out);
 
 /* Octets that base64 makes of n. */

@@ -1,5 +1,5 @@
-/* child: a process between two pipes. Pipes, not a socket pair: servers such as `exim -bs` take a socket for a connection
- * of inetd's and ask it for addresses. */
+/* child: a process between two pipes. Pipes, not a socket pair: servers such as `exim -bs` take a socket for a
+ * connection of inetd's and ask it for addresses. */
 #include "net/child.h"
 
 #include <errno.h>

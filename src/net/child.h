@@ -13,8 +13,8 @@ struct child {
     int in, out; /* the caller's, non-blocking: what it writes, and what it reads */
 };
 
-/* Starts a program, looked for in $PATH where it has no slash, with what envoi changed for itself put back: it ignores two
- * signals and holds others back while it works. files is destroyed. 0, or the errno of the failure. */
+/* Starts a program, looked for in $PATH where it has no slash, with what envoi changed for itself put back: it ignores
+ * two signals and holds others back while it works. files is destroyed. 0, or the errno of the failure. */
 int child_spawn(pid_t *pid, const char *program, char *const *argv, posix_spawn_file_actions_t *files);
 
 /* Starts argv[0] as execvp does; its standard error is ours. false: FAULT_CONNECT with a hint, or FAULT_SYSTEM. */

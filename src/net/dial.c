@@ -180,7 +180,8 @@ static bool start_lookups(struct dial *d)
         err_set(&d->early, FAULT_CONFIG, "'%s' is not an IPv%d address", d->host, d->p.family == AF_INET ? 4 : 6);
         return err_hint(&d->early, "-4, -6 and 'source_ip' limit the family");
     }
-    /* A machine without IPv6 need not ask for AAAA; loopback does not count as having it, so 'localhost' is asked anyway. */
+    /* A machine without IPv6 need not ask for AAAA; loopback does not count as having it, so 'localhost' is asked
+     * anyway. */
     d->interfaces_only = d->p.family == AF_UNSPEC && !ascii_ieq(d->host, "localhost");
     for (int i = 0; i < FAMILIES; i++) {
         struct lookup *l = &d->lookups[i];
@@ -293,7 +294,8 @@ static enum io lookup_failed(const struct dial *d, struct err *e)
     } else {
         const char *kind = d->p.family == AF_INET ? "IPv4 " : d->p.family == AF_INET6 ? "IPv6 " : "";
         err_set(e, FAULT_NO_HOST, "the %s '%s' has no %saddress", what, d->host, kind);
-        err_hint(e, *kind ? "without -4, -6 and 'source_ip' the other family would be used, too" : "is the name spelt right?");
+        err_hint(e, *kind ? "without -4, -6 and 'source_ip' the other family would be used, too"
+                          : "is the name spelt right?");
     }
     err_stage(e, STAGE_LOOKUP);
     return IO_ERROR;
@@ -426,13 +428,15 @@ static const struct {
     int reason;
     const char *hint;
 } connect_hints[] = {
-    { ECONNREFUSED, "nothing listens on that port, or a firewall refuses; is 'port' right? (587 and 465 are for sending, 25 is often closed)" },
+    { ECONNREFUSED, "nothing listens on that port, or a firewall refuses; is 'port' right? (587 and 465 are for "
+                    "sending, 25 is often closed)" },
     { ETIMEDOUT, "many networks drop connections to port 25, some also to others; try port 587 or 465" },
     { ENETUNREACH, "this machine has no route to that network; is it connected?" },
     { EHOSTUNREACH, "a router says that the host cannot be reached, or that the port is not allowed" },
     { EACCES, "a firewall on the way, or of this machine, forbids it" },
     { EPERM, "a firewall of this machine forbids it" },
-    { ECONNRESET, "the server, or a firewall on the way, cut the connection at once; this address may be banned there" },
+    { ECONNRESET, "the server, or a firewall on the way, cut the connection at once; this address "
+                  "may be banned there" },
     { ENOENT, "there is no such socket; is 'socket' right, and does the server run?" },
     { EADDRNOTAVAIL, "the machine has no address for it; is IPv6 switched off, or 'source_ip' wrong?" },
 };

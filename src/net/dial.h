@@ -1,7 +1,8 @@
 /* dial: from a name to a connected stream.
  *
  * Happy Eyeballs (RFC 8305): both families are resolved at once (getaddrinfo in two threads, so that a dead resolver
- * cannot hold up a deadline), attempts start 250 ms apart, alternating families, the first to connect wins. Every failure is kept and told. */
+ * cannot hold up a deadline), attempts start 250 ms apart, alternating families, the first to connect wins. Every
+ * failure is kept and told. */
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 
@@ -21,9 +22,11 @@ struct dial_params {
     const char *host;       /* name, IPv4 or IPv6 address (brackets allowed); "" or NULL with unix_path */
     int port;
     const char *unix_path;  /* not NULL: a unix socket instead of host and port */
-    char *const *command;   /* not NULL: a child process, by execvp, instead; its standard input and output are the wire */
+    char *const *command;   /* not NULL: a child process, by execvp, instead; its standard input and output are the
+                               wire */
     int family;             /* AF_UNSPEC, AF_INET, AF_INET6 */
-    const char *source_ip;  /* NULL: any; limits the family to its own; neither it nor the port is for a unix socket or a command */
+    const char *source_ip;  /* NULL: any; limits the family to its own; neither it nor the port is for a unix socket or
+                               a command */
     int source_port;        /* 0: any */
     const struct buf *preamble; /* octets sent before anything else, in clear (a PROXY header); NULL: none */
     enum proxy_type proxy;
@@ -48,12 +51,13 @@ struct stream *dial_take(struct dial *d); /* the caller's */
 void dial_free(struct dial *d);           /* ends whatever is still under way; NULL is allowed */
 
 /* A listening, non-blocking socket. spec: "host:port", "[v6]:port", ":port", "port" or "/path" of a unix socket
- * (created 0600; a stale one is replaced). No host: 127.0.0.1. Port 0: the system chooses. *port gets the port (0 for unix). -1: *e is set. */
+ * (created 0600; a stale one is replaced). No host: 127.0.0.1. Port 0: the system chooses. *port gets the port (0 for
+ * unix). -1: *e is set. */
 int listen_on(const char *spec, int *port, struct err *e);
 
-/* Listening sockets that this process was given by whoever started it (the protocol of sd_listen_fds(3)): descriptors from
- * LISTEN_FIRST on, one name for each ("" where none was told). They become non-blocking and close-on-exec, and what told of them
- * leaves the environment. No sockets: no names. false: *e is set. */
+/* Listening sockets that this process was given by whoever started it (the protocol of sd_listen_fds(3)): descriptors
+ * from LISTEN_FIRST on, one name for each ("" where none was told). They become non-blocking and close-on-exec, and
+ * what told of them leaves the environment. No sockets: no names. false: *e is set. */
 enum { LISTEN_FIRST = 3 };
 bool listen_inherited(struct strlist *names, struct err *e);
 

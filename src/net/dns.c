@@ -33,7 +33,8 @@ struct dns_question {
 
 /* Where distributions keep the root's key. */
 static const char *const anchors[] = {
-    "/usr/share/dns/root.key", "/var/lib/unbound/root.key", "/etc/unbound/root.key", "/usr/local/etc/unbound/root.key", NULL,
+    "/usr/share/dns/root.key", "/var/lib/unbound/root.key", "/etc/unbound/root.key", "/usr/local/etc/unbound/root.key",
+    NULL,
 };
 
 static const char *system_anchor(void)

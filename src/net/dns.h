@@ -1,6 +1,6 @@
-/* dns: the records of a name, each answer with what DNSSEC says of it, without blocking. libunbound behind a door, with a thread of its
- * own: it is loaded when the first question is asked. Addresses of servers that are not found by MX are getaddrinfo's (net/resolve.h),
- * which knows /etc/hosts. */
+/* dns: the records of a name, each answer with what DNSSEC says of it, without blocking. libunbound behind a door, with
+ * a thread of its own: it is loaded when the first question is asked. Addresses of servers that are not found by MX are
+ * getaddrinfo's (net/resolve.h), which knows /etc/hosts. */
 #ifndef NET_DNS_H
 #define NET_DNS_H
 
@@ -13,7 +13,8 @@
 #include "base/err.h"
 #include "net/loop.h"
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33,
+                DNS_TLSA = 52 };
 
 enum dns_status {
     DNS_FOUND,
@@ -25,7 +26,8 @@ enum dns_status {
 
 /* One record; which members hold something is the type's. Names are without a final dot; "" is the root. */
 struct dns_record {
-    char *text;             /* own: A and AAAA: the address; CNAME, PTR, MX, SRV: the host; TXT: the strings joined; else NULL */
+    char *text;             /* own: A and AAAA: the address; CNAME, PTR, MX, SRV: the host; TXT: the strings joined;
+                               else NULL */
     size_t len;             /* of text: TXT may hold NUL */
     int preference;         /* MX; SRV: its priority */
     int weight, port;       /* SRV */
@@ -47,12 +49,14 @@ struct dns_answer {
 
 void dns_answer_free(struct dns_answer *a);
 
-/* Appends the record made of rdata (RFC 1035 3.3, 2782, 6698; names uncompressed). false: the octets are not of that type; nothing is added. */
+/* Appends the record made of rdata (RFC 1035 3.3, 2782, 6698; names uncompressed). false: the octets are not of that
+ * type; nothing is added. */
 bool dns_answer_add(struct dns_answer *a, enum dns_type type, const char *rdata, size_t len);
 
 /* Strings are borrowed for the call. */
 struct dns_params {
-    const char *server;     /* "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53": asked for everything; NULL: those of /etc/resolv.conf */
+    const char *server;     /* "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53": asked for everything; NULL: those of
+                               /etc/resolv.conf */
     bool validate;          /* DNSSEC; else no answer is secure, and none bogus */
     const char *anchor;     /* trust anchor (DS or DNSKEY of the root, RFC 1035 format); NULL: the system's */
 };

@@ -185,7 +185,8 @@ bool listen_inherited(struct strlist *names, struct err *e)
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"), *told = getenv("LISTEN_FDNAMES");
     long long process, n = 0;
     bool ok = true;
-    if (!pid || !fds || !ascii_number(pid, 1, INT_MAX, &process) || process != getpid() || !ascii_number(fds, 1, MOST, &n))
+    if (!pid || !fds || !ascii_number(pid, 1, INT_MAX, &process) || process != getpid()
+        || !ascii_number(fds, 1, MOST, &n))
         return true;
     for (int i = 0; i < n && ok; i++) {
         size_t length = told ? strcspn(told, ":") : 0;

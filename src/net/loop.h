@@ -37,8 +37,8 @@ struct task {
 };
 
 /* Steps every task once, then each again whenever one of its descriptors is ready or its own deadline passed, until all
- * are finished, or until SIGINT, SIGTERM or SIGHUP comes: then false, and *signal_number (NULL: not told) says which. Before and
- * after, the signals do what they did; one that was ignored stays ignored. */
+ * are finished, or until SIGINT, SIGTERM or SIGHUP comes: then false, and *signal_number (NULL: not told) says which.
+ * Before and after, the signals do what they did; one that was ignored stays ignored. */
 bool loop_run(struct task *const *tasks, size_t n, int *signal_number);
 
 #endif

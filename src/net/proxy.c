@@ -102,7 +102,8 @@ static enum proxy_status socks_connect(struct proxy *p)
 static enum proxy_status socks_logged_in(struct proxy *p, struct err *e)
 {
     if (octet(p, 1) != 0)
-        return failed(e, FAULT_AUTH, "the proxy refuses the user name or the password", "check 'proxy_user' and 'proxy_password'");
+        return failed(e, FAULT_AUTH, "the proxy refuses the user name or the password",
+                      "check 'proxy_user' and 'proxy_password'");
     return socks_connect(p);
 }
 

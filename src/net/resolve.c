@@ -71,7 +71,8 @@ struct resolve *resolve_start(const char *host, int port, int family, int flags)
     struct resolve *r = xcalloc(1, sizeof *r);
     r->event = event;
     r->host = xstrdup(host);
-    r->wanted = (struct addrinfo){ .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV };
+    r->wanted = (struct addrinfo){ .ai_family = family, .ai_socktype = SOCK_STREAM,
+                                   .ai_flags = flags | AI_NUMERICSERV };
     snprintf(r->port, sizeof r->port, "%d", port);
     atomic_init(&r->owners, 2);
     int rc = start_thread(r);

@@ -26,8 +26,8 @@ struct tls_facts;
  * Sets TCP_NODELAY where it is TCP. */
 struct stream *stream_new(int fd_in, int fd_out);
 
-/* Closes without a word (TLS: close_notify is tried once, never waited for); a child process behind it is waited for, two
- * seconds at most. NULL is allowed. */
+/* Closes without a word (TLS: close_notify is tried once, never waited for); a child process behind it is waited for,
+ * two seconds at most. NULL is allowed. */
 void stream_free(struct stream *s);
 
 /* The same, and TLS does not say goodbye either. */

@@ -10,21 +10,25 @@
 
 /* All strings are borrowed. */
 struct tls_params {
-    const char *host;           /* name for SNI and the certificate check; an address literal is checked as such, no SNI */
+    const char *host;           /* name for SNI and the certificate check; an address literal is checked as such, no
+                                   SNI */
     bool verify;                /* false: encrypt only, whoever answers */
     bool tolerate;              /* go on with a peer that is not verified; the facts say why. Not for deliveries */
     const char *sni;            /* name for SNI, where it is another than host; "": none */
     bool any_name;              /* the chain is verified, whatever name it is for */
     bool any_issuer;            /* the name is, whoever issued it */
     bool keep_pem;              /* the facts hold the certificates as PEM */
-    const char *trust_file;     /* NULL or "system": the system's store; else a PEM file, or a directory of such files */
+    const char *trust_file;     /* NULL or "system": the system's store; else a PEM file, or a directory of such
+                                   files */
     const char *crl_file;       /* NULL: none */
     const struct strlist *fingerprints; /* SHA-256 (SHA-1, MD5 by length) of the certificate as hex with or without
-                                           colons, or "sha256-spki:HEX"; any match accepts, without further check; NULL or empty: none */
+                                           colons, or "sha256-spki:HEX"; any match accepts, without further check; NULL
+                                           or empty: none */
     const char *key_file;       /* PEM or a PKCS#11 URL; NULL: no client certificate */
     const char *cert_file;
     const char *priorities;     /* GnuTLS priority string; NULL: "NORMAL" without TLS 1.0 and 1.1 */
-    bool (*key_password)(void *ctx, const char *file, char **password, struct err *e); /* NULL: none; the result is wiped and freed */
+    /* NULL: none; the result is wiped and freed */
+    bool (*key_password)(void *ctx, const char *file, char **password, struct err *e);
     void *ctx;
 };
 
@@ -61,7 +65,8 @@ void tls_facts_free(struct tls_facts *f);
 /* Server side, for sink: one context for many connections. */
 struct tls_server;
 struct tls_server_params {
-    const char *cert_file, *key_file; /* both NULL: a self-signed certificate is made (ECDSA P-256, 30 days, for names) */
+    const char *cert_file, *key_file; /* both NULL: a self-signed certificate is made (ECDSA P-256, 30 days, for
+                                         names) */
     const struct strlist *names;      /* DNS names and addresses for the made certificate */
     const char *priorities;           /* NULL: default */
     int not_before, not_after;        /* of the made certificate: days from now; both 0: -1 and 30 */

@@ -55,7 +55,8 @@ struct pin_request {
     struct err *e;                   /* borrowed */
 };
 
-static int give_pin(void *ctx, int attempt, const char *token, const char *label, unsigned flags, char *pin, size_t size)
+static int give_pin(void *ctx, int attempt, const char *token, const char *label, unsigned flags, char *pin,
+                    size_t size)
 {
     struct pin_request *r = ctx;
     char *password = NULL;
@@ -76,24 +77,26 @@ static int give_pin(void *ctx, int attempt, const char *token, const char *label
     return fits ? 0 : -1;
 }
 
-static bool load_key(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials, const struct tls_params *p,
-                     bool ask, struct err *e)
+static bool load_key(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials,
+                     const struct tls_params *p, bool ask, struct err *e)
 {
     struct pin_request request = { .params = p, .ask = ask, .e = e };
     if (!p->key_file || !p->cert_file)
         return true;
     api->gnutls_certificate_set_pin_function(credentials, give_pin, &request);
-    int rc = api->gnutls_certificate_set_x509_key_file2(credentials, p->cert_file, p->key_file, GNUTLS_X509_FMT_PEM, NULL, 0);
+    int rc = api->gnutls_certificate_set_x509_key_file2(credentials, p->cert_file, p->key_file, GNUTLS_X509_FMT_PEM,
+                                                        NULL, 0);
     api->gnutls_certificate_set_pin_function(credentials, NULL, NULL);
     if (rc >= 0 || (request.needed && !ask))
         return true;
     if (request.needed)
         err_set(e, FAULT_CONFIG, "the password of the client key '%s' is wrong", p->key_file);
     else if (rc == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
-        err_set(e, FAULT_CONFIG, "the client key '%s' does not belong to the certificate '%s'", p->key_file, p->cert_file);
+        err_set(e, FAULT_CONFIG, "the client key '%s' does not belong to the certificate '%s'", p->key_file,
+                p->cert_file);
     else
-        err_set(e, FAULT_CONFIG, "cannot use the client key '%s' with the certificate '%s': %s", p->key_file, p->cert_file,
-                api->gnutls_strerror(rc));
+        err_set(e, FAULT_CONFIG, "cannot use the client key '%s' with the certificate '%s': %s", p->key_file,
+                p->cert_file, api->gnutls_strerror(rc));
     return err_hint(e, "see 'tls_key_file' and 'tls_cert_file'; both are PEM files or PKCS#11 URLs");
 }
 
@@ -102,7 +105,8 @@ static bool check_key(const struct gnutls_api *api, const struct tls_params *p, 
     gnutls_certificate_credentials_t credentials;
     if (api->gnutls_certificate_allocate_credentials(&credentials) < 0)
         return err_set(e, FAULT_SYSTEM, "cannot prepare TLS");
-    bool ok = load_key(api, credentials, p, p->key_password != NULL, e); /* asking takes time that no server should wait */
+    /* asking takes time that no server should wait */
+    bool ok = load_key(api, credentials, p, p->key_password != NULL, e);
     api->gnutls_certificate_free_credentials(credentials);
     return ok;
 }

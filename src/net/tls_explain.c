@@ -41,8 +41,10 @@ static const struct {
       "envoi offers TLS 1.2 and 1.3; 'tls_priorities NORMAL:+VERS-TLS1.1' would allow an older one" },
     { GNUTLS_E_NO_CIPHER_SUITES, FAULT_TLS, "no cipher in common", "see 'tls_priorities'" },
     { GNUTLS_E_UNKNOWN_CIPHER_SUITE, FAULT_TLS, "no cipher in common", "see 'tls_priorities'" },
-    { GNUTLS_E_UNWANTED_ALGORITHM, FAULT_TLS, "it insists on an algorithm that is not allowed here", "see 'tls_priorities'" },
-    { GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM, FAULT_TLS, "its signature algorithm is not allowed here", "see 'tls_priorities'" },
+    { GNUTLS_E_UNWANTED_ALGORITHM, FAULT_TLS, "it insists on an algorithm that is not allowed here",
+      "see 'tls_priorities'" },
+    { GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM, FAULT_TLS, "its signature algorithm is not allowed here",
+      "see 'tls_priorities'" },
     { GNUTLS_E_DH_PRIME_UNACCEPTABLE, FAULT_TLS, "its Diffie-Hellman prime is too small",
       "the server needs better parameters; 'tls_priorities NORMAL:-DHE-RSA' avoids them" },
     { GNUTLS_E_NO_CERTIFICATE_FOUND, FAULT_TLS, "it has no certificate", NULL },
@@ -89,11 +91,12 @@ bool tls_explain_clear_text(const struct tls_params *params, const unsigned char
         return false;
     char *line = xstrndup((const char *)first, len);
     bool smtp = strncmp(line, "220", 3) == 0 || strncmp(line, "421", 3) == 0 || strncmp(line, "554", 3) == 0;
-    err_set(e, FAULT_TLS, "the server '%s' does not speak TLS here: it %s in clear text", params->host ? params->host : "",
-            smtp ? "greeted" : "answered");
+    err_set(e, FAULT_TLS, "the server '%s' does not speak TLS here: it %s in clear text",
+            params->host ? params->host : "", smtp ? "greeted" : "answered");
     err_server(e, line);
     if (smtp)
-        err_hint(e, "this port wants 'tls_starttls on' (usual on 587 and 25) instead of TLS from the start (usual on 465)");
+        err_hint(e, "this port wants 'tls_starttls on' (usual on 587 and 25) instead of TLS from the start (usual on "
+                    "465)");
     free(line);
     return true;
 }

@@ -22,7 +22,8 @@ static void add_made_name(const struct gnutls_api *api, gnutls_x509_crt_t crt, c
     if (size > 0)
         api->gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, address, size, GNUTLS_FSAN_APPEND);
     else
-        api->gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name, (unsigned)strlen(name), GNUTLS_FSAN_APPEND);
+        api->gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name, (unsigned)strlen(name),
+                                                  GNUTLS_FSAN_APPEND);
 }
 
 static int fill_certificate(const struct gnutls_api *api, gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
@@ -60,7 +61,8 @@ static int make_certificate(struct tls_server *s, const struct tls_server_params
     if (rc >= 0)
         rc = api->gnutls_x509_crt_init(&crt);
     if (rc >= 0)
-        rc = api->gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+        rc = api->gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
+                                               0);
     if (rc >= 0)
         rc = fill_certificate(api, crt, key, p);
     if (rc >= 0)

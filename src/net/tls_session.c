@@ -207,14 +207,16 @@ bool tls_priorities_parse(const struct gnutls_api *api, const char *priorities, 
     if (rc == GNUTLS_E_SUCCESS)
         return true;
     if (at && *at)
-        err_set(e, FAULT_CONFIG, "the priorities '%s' are wrong at position %zu, near '%.20s'", text, (size_t)(at - text) + 1, at);
+        err_set(e, FAULT_CONFIG, "the priorities '%s' are wrong at position %zu, near '%.20s'", text,
+                (size_t)(at - text) + 1, at);
     else
         err_set(e, FAULT_CONFIG, "the priorities '%s' are wrong: %s", text, api->gnutls_strerror(rc));
-    return err_hint(e, "'tls_priorities' is a GnuTLS priority string such as 'NORMAL:-VERS-TLS1.2'; leave it out for the default");
+    return err_hint(e, "'tls_priorities' is a GnuTLS priority string such as 'NORMAL:-VERS-TLS1.2'; leave it out for "
+                       "the default");
 }
 
-bool tls_session_start(struct stream *s, unsigned flags, const char *priorities, gnutls_certificate_credentials_t credentials,
-                       struct err *e)
+bool tls_session_start(struct stream *s, unsigned flags, const char *priorities,
+                       gnutls_certificate_credentials_t credentials, struct err *e)
 {
     struct tls *t = s->tls;
     gnutls_priority_t parsed;
@@ -309,7 +311,8 @@ bool stream_channel_binding(const struct stream *s, const char **type, struct bu
     if (!exporter && !t->api->gnutls_session_ext_master_secret_status(t->session))
         return false;
     gnutls_datum_t binding = { 0 };
-    if (t->api->gnutls_session_channel_binding(t->session, exporter ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_UNIQUE, &binding) < 0)
+    if (t->api->gnutls_session_channel_binding(t->session, exporter ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_UNIQUE,
+                                               &binding) < 0)
         return false;
     *type = exporter ? "tls-exporter" : "tls-unique";
     buf_add(out, binding.data, binding.size);

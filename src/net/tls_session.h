@@ -13,7 +13,8 @@ struct tls {
     const struct gnutls_api *api;
     gnutls_session_t session;                         /* own */
     gnutls_certificate_credentials_t credentials;     /* own; NULL on the server side */
-    const struct tls_params *params;                  /* borrowed until the handshake is done; NULL on the server side */
+    const struct tls_params *params;                  /* borrowed until the handshake is done; NULL on the server
+                                                         side */
     bool up;
     struct err why;                                   /* what a callback of GnuTLS found wrong */
     struct tls_facts facts;
@@ -23,7 +24,8 @@ struct tls {
     char *part;                                       /* own: a record's worth of small pieces */
     unsigned char first[64];                          /* the peer's first octets, for the words of a failure */
     size_t first_n;
-    bool ended;                                       /* the peer closed its side, properly or in the middle of a record */
+    bool ended;                                       /* the peer closed its side, properly or in the middle of a
+                                                         record */
     bool answered;                                    /* has application data arrived? */
 };
 
@@ -31,8 +33,8 @@ struct tls {
 struct tls *tls_new(struct stream *s, struct err *e);
 
 /* Gives s a session; flags GNUTLS_CLIENT or GNUTLS_SERVER. The handshake has not begun. */
-bool tls_session_start(struct stream *s, unsigned flags, const char *priorities, gnutls_certificate_credentials_t credentials,
-                       struct err *e);
+bool tls_session_start(struct stream *s, unsigned flags, const char *priorities,
+                       gnutls_certificate_credentials_t credentials, struct err *e);
 
 /* Moves the handshake on. On IO_DONE the facts of version and cipher are there. */
 enum io tls_session_handshake(struct stream *s, struct err *e);
@@ -53,8 +55,8 @@ void tls_certificate_read(const struct gnutls_api *api, const gnutls_datum_t *de
 void tls_certificate_free(struct tls_certificate *c);
 
 /* tls_trust.c: what certificates are believed by. */
-bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials, const struct tls_params *p,
-                    struct err *e);
+bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials,
+                    const struct tls_params *p, struct err *e);
 
 /* tls_verify.c: GnuTLS's callback: is this peer the one we want? Leaves the reason in tls.why. */
 int tls_verify(gnutls_session_t session);

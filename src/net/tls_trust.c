@@ -10,12 +10,14 @@ static bool load_system(const struct gnutls_api *api, gnutls_certificate_credent
     int n = api->gnutls_certificate_set_x509_system_trust(credentials);
     if (n > 0)
         return true;
-    err_set(e, FAULT_NO_INPUT, "the system has no trusted certificates%s%s", n < 0 ? ": " : "", n < 0 ? api->gnutls_strerror(n) : "");
+    err_set(e, FAULT_NO_INPUT, "the system has no trusted certificates%s%s", n < 0 ? ": " : "",
+            n < 0 ? api->gnutls_strerror(n) : "");
     return err_hint(e, "install the package 'ca-certificates', or set 'tls_trust_file' or 'tls_fingerprint'");
 }
 
 /* A directory: every PEM file in it, as OpenSSL's hashed ones have it. */
-static bool load_file(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials, const char *file, struct err *e)
+static bool load_file(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials, const char *file,
+                      struct err *e)
 {
     struct stat st;
     bool directory = stat(file, &st) == 0 && S_ISDIR(st.st_mode);
@@ -28,8 +30,8 @@ static bool load_file(const struct gnutls_api *api, gnutls_certificate_credentia
     return err_hint(e, "'tls_trust_file' is a file of PEM certificates, a directory of such files, or 'system'");
 }
 
-bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials, const struct tls_params *p,
-                    struct err *e)
+bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials,
+                    const struct tls_params *p, struct err *e)
 {
     bool system = !p->trust_file || ascii_ieq(p->trust_file, "system");
     if (!(system ? load_system(api, credentials, e) : load_file(api, credentials, p->trust_file, e)))

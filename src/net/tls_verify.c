@@ -44,8 +44,8 @@ bool tls_fingerprint_check(const char *fingerprint, struct err *e)
     if (ok)
         return true;
     err_set(e, FAULT_CONFIG, "'%s' is not a fingerprint", fingerprint);
-    return err_hint(e, "'tls_fingerprint' takes the SHA-256 of the certificate as 64 hex digits, with or without colons, or "
-                       "'sha256-spki:' and that of the public key");
+    return err_hint(e, "'tls_fingerprint' takes the SHA-256 of the certificate as 64 hex digits, with or without "
+                       "colons, or 'sha256-spki:' and that of the public key");
 }
 
 static bool fingerprint_matches(const struct tls *t, const char *text, const gnutls_datum_t *leaf)
@@ -78,7 +78,8 @@ static bool by_fingerprint(struct tls *t, const gnutls_datum_t *leaf)
             t->facts.how = "fingerprint";
             return true;
         }
-    err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' does not have the expected fingerprint", t->params->host);
+    err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' does not have the expected fingerprint",
+            t->params->host);
     return err_hint(&t->why, "it may have been renewed, or somebody is in between; once you are sure of it: "
                              "'tls_fingerprint %s'", t->facts.chain[0].sha256);
 }
@@ -95,7 +96,8 @@ static const char *date(long long seconds, char text[16])
 }
 
 /* The certificate of the chain that a fault of time concerns; the peer's own where none stands out. */
-static const struct tls_certificate *culprit(const struct tls_facts *f, bool (*concerned)(const struct tls_certificate *, long long))
+static const struct tls_certificate *culprit(const struct tls_facts *f,
+                                             bool (*concerned)(const struct tls_certificate *, long long))
 {
     long long now = time(NULL);
     for (size_t i = 0; i < f->n; i++)
@@ -225,15 +227,16 @@ static void give_hint(const struct tls *t, enum hint_kind kind, struct err *e)
     case HINT_NONE:
         break;
     case HINT_RENEW:
-        err_hint(e, "this machine's clock says %s; if that is right, the server's administrator must renew the certificate",
+        err_hint(e, "this machine's clock says %s; if that is right, the server's administrator must renew the "
+                    "certificate",
                  date(time(NULL), day));
         break;
     case HINT_CLOCK:
         err_hint(e, "is this machine's clock right? it says %s", date(time(NULL), day));
         break;
     case HINT_TRUST:
-        err_hint(e, "give its issuer's certificate with 'tls_trust_file FILE', or, once you are sure of it, trust just this "
-                    "one with 'tls_fingerprint %s'", c->sha256);
+        err_hint(e, "give its issuer's certificate with 'tls_trust_file FILE', or, once you are sure of it, trust "
+                    "just this one with 'tls_fingerprint %s'", c->sha256);
         break;
     case HINT_NAME:
         if (c->names.n > 0)
@@ -281,7 +284,8 @@ static bool by_trust(struct tls *t)
     unsigned status = 0, first = t->params->any_name ? 1 : 0;
     int rc = t->api->gnutls_certificate_verify_peers(t->session, wanted + first, 2 - first, &status);
     if (rc < 0)
-        return err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' cannot be checked: %s", host, t->api->gnutls_strerror(rc));
+        return err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' cannot be checked: %s", host,
+                       t->api->gnutls_strerror(rc));
     if (t->params->any_issuer)
         status &= GNUTLS_CERT_UNEXPECTED_OWNER;
     if (status != 0)

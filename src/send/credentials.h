@@ -27,18 +27,19 @@ void credentials_free(struct credentials *l);
 /* The account's user is another: the secret is asked for again. What was asked for stays hidden. */
 void credentials_again(struct credentials *l);
 
-/* Cuts the secrets out of the error. A server may echo what it was sent: the events were cut by the hub; the error leaves by
- * another way. */
+/* Cuts the secrets out of the error. A server may echo what it was sent: the events were cut by the hub; the error
+ * leaves by another way. */
 void credentials_mask(const struct credentials *l, struct err *e);
 
-/* Does the account log in with a password or token at all (not `auth off`, EXTERNAL, GSSAPI)? Then it is worth asking for it
- * before a server is kept waiting. */
+/* Does the account log in with a password or token at all (not `auth off`, EXTERNAL, GSSAPI)? Then it is worth asking
+ * for it before a server is kept waiting. */
 bool credentials_needed(const struct account *a);
 
 /* For sasl_params.secret: ctx is the struct credentials. */
 bool credentials_secret(void *ctx, const struct buf **secret, struct err *e);
 
-/* For tls_params.key_password: the password of the encrypted key file; ctx is the struct credentials. The result is the caller's. */
+/* For tls_params.key_password: the password of the encrypted key file; ctx is the struct credentials. The result is the
+ * caller's. */
 bool credentials_key_password(void *ctx, const char *file, char **password, struct err *e);
 
 /* Where a password of the account is looked for: of its login, or of its client key. Strings are the account's. */

@@ -1,5 +1,5 @@
-/* deliver: serves a session's wants over a connection. It knows the account and the loop, and leaves every decision about the
- * order of the dialogue to the session. */
+/* deliver: serves a session's wants over a connection. It knows the account and the loop, and leaves every decision
+ * about the order of the dialogue to the session. */
 #include "send/deliver.h"
 
 #include <stdlib.h>
@@ -196,7 +196,8 @@ static void requeue_too_many(struct deliver *d)
 
 static void keep_queue_id(struct deliver *d)
 {
-    static const char *const marks[] = { "queued as ", "queued for delivery as ", "id=", "Message accepted for delivery: ", NULL };
+    static const char *const marks[] = { "queued as ", "queued for delivery as ", "id=",
+                                         "Message accepted for delivery: ", NULL };
     const struct reply *r = session_data_reply(d->session);
     if (!r || !reply_ok(r) || d->queue_id)
         return;
@@ -241,8 +242,10 @@ static bool next_job(struct deliver *d)
         session_no_job(d->session);
         return false;
     }
-    if (d->p.account->all_or_nothing && pending > most) { /* the first part would be delivered before the last is answered */
-        err_set(&e, FAULT_UNAVAILABLE, "the server takes %zu recipients at a time, so all or nothing cannot be promised to %zu",
+    /* the first part would be delivered before the last is answered */
+    if (d->p.account->all_or_nothing && pending > most) {
+        err_set(&e, FAULT_UNAVAILABLE, "the server takes %zu recipients at a time, so all or nothing cannot be "
+                                       "promised to %zu",
                 most, pending);
         err_hint(&e, "send to fewer, or without 'all_or_nothing'");
         err_stage(&e, STAGE_MAIL);
@@ -494,7 +497,8 @@ static void run_timed_out(struct deliver *d, struct err *e)
     err_stage(e, d->phase);
 }
 
-/* A deadline is looked at before anything else, so that a peer that sends an octet now and then does not get round it. */
+/* A deadline is looked at before anything else, so that a peer that sends an octet now and then does not get round
+ * it. */
 static bool overdue(struct deliver *d)
 {
     struct err e = ERR_INIT;

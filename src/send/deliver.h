@@ -1,5 +1,5 @@
-/* deliver: serves a session's wants over a connection: dial, TLS, AUTH, the message, deadlines. One delivery is one task of the
- * poll loop, so that many can run side by side. */
+/* deliver: serves a session's wants over a connection: dial, TLS, AUTH, the message, deadlines. One delivery is one
+ * task of the poll loop, so that many can run side by side. */
 #ifndef SEND_DELIVER_H
 #define SEND_DELIVER_H
 
@@ -25,8 +25,10 @@ struct deliver_probe {
     int source_port;               /* 0: any */
     const char *sni;               /* as tls_params.sni */
     bool any_name, any_issuer;     /* as in tls_params */
-    bool any_certificate;          /* one that is not good is told (EV_TLS) and tolerated, but no password follows it unless … */
-    bool secret_anyway;            /* … the user said so; also: in clear, where a mechanism that `auth` names is allowed anyway */
+    bool any_certificate;          /* one that is not good is told (EV_TLS) and tolerated, but no password follows it
+                                      unless … */
+    bool secret_anyway;            /* … the user said so; also: in clear, where a mechanism that `auth` names is allowed
+                                      anyway */
     bool keep_pem;                 /* EV_CERTIFICATE has `pem` */
 };
 
@@ -44,7 +46,8 @@ struct deliver_params {
     usec deadline;                 /* of the whole run; USEC_NEVER: `deadline auto` */
 };
 
-/* What TLS must be on this hop; strings are the account's and the hop's. The password of an encrypted key is the credentials'. */
+/* What TLS must be on this hop; strings are the account's and the hop's. The password of an encrypted key is the
+ * credentials'. */
 struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop, struct credentials *c);
 
 /* Emits EV_TLS and EV_CERTIFICATE. NULL: nothing. */
@@ -58,7 +61,8 @@ struct task *deliver_task(struct deliver *d);
 /* Runs the task alone to its end, or until a signal ends it; then as deliver_result. */
 void deliver_run(struct deliver *d, struct err *e);
 
-/* After the task has finished: how it went. The envelope has the single fates; *e what ended the connection, if something did. */
+/* After the task has finished: how it went. The envelope has the single fates; *e what ended the connection, if
+ * something did. */
 void deliver_result(const struct deliver *d, struct err *e);
 
 /* Ends a task that is still under way (a signal): *e is moved into it. */
@@ -67,7 +71,8 @@ void deliver_abort(struct deliver *d, struct err *e);
 /* The answer to ETRN; NULL: none came. Valid as long as d. */
 const struct reply *deliver_etrn_reply(const struct deliver *d);
 
-/* The queue id in the reply to the message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as long as d. */
+/* The queue id in the reply to the message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as long
+ * as d. */
 const char *deliver_queue_id(const struct deliver *d);
 
 /* Was the connection encrypted, at least in the end? */

@@ -27,8 +27,8 @@ static void tell_certificate(struct hub *hub, unsigned connection, size_t depth,
     const long long now = time(NULL);
     emit(hub, connection, EV_CERTIFICATE, F_INT("depth", (int64_t)depth), F_STR("subject", c->subject),
          F_STR("issuer", c->issuer), F_LIST("names", &c->names), F_TIME("not_before", c->not_before),
-         F_TIME("not_after", c->not_after), F_INT("days_left", (c->not_after - now) / SECONDS_PER_DAY), F_STR("key", c->key),
-         F_STR("sha256", c->sha256), F_STR("spki_sha256", c->spki_sha256), F_STR("sha1", c->sha1),
+         F_TIME("not_after", c->not_after), F_INT("days_left", (c->not_after - now) / SECONDS_PER_DAY),
+         F_STR("key", c->key), F_STR("sha256", c->sha256), F_STR("spki_sha256", c->spki_sha256), F_STR("sha1", c->sha1),
          F_STR("pem", c->pem));
 }
 
@@ -37,9 +37,10 @@ void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_fac
     if (!f)
         return;
     if (f->version)
-        emit(hub, connection, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher), F_STR("group", f->group),
-             F_BOOL("resumed", f->resumed), F_BOOL("verified", f->verified), F_STR("how", f->how), F_STR("problem", f->problem),
-             F_STR("description", f->description), F_STR("local", f->local));
+        emit(hub, connection, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher),
+             F_STR("group", f->group), F_BOOL("resumed", f->resumed), F_BOOL("verified", f->verified),
+             F_STR("how", f->how), F_STR("problem", f->problem), F_STR("description", f->description),
+             F_STR("local", f->local));
     for (size_t i = 0; i < f->n; i++)
         tell_certificate(hub, connection, i, &f->chain[i]);
 }

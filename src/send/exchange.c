@@ -58,7 +58,8 @@ static bool server_is_local(const struct exchange *x, const struct stream *strea
     return x->p.account->proxy_type == PROXY_NONE && (strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0);
 }
 
-/* Under TLS, but with whom? A probe goes on with a certificate that is not good; a password then needs the user's word. */
+/* Under TLS, but with whom? A probe goes on with a certificate that is not good; a password then needs the user's
+ * word. */
 static bool server_is_doubtful(const struct exchange *x, const struct stream *stream)
 {
     const struct deliver_probe *probe = x->p.probe;
@@ -113,17 +114,20 @@ static void refused(struct exchange *x, const struct reply *r, struct err *e)
 {
     const char *why = x->sasl ? sasl_failure(x->sasl) : NULL;
     err_set(e, reply_temporary(r) ? FAULT_TEMPORARY : FAULT_AUTH, "the server refused the login of '%s' with %s%s%s%s",
-            x->p.account->user ? x->p.account->user : "", x->mechanism, why ? " (" : "", why ? why : "", why ? ")" : "");
+            x->p.account->user ? x->p.account->user : "", x->mechanism, why ? " (" : "", why ? why : "",
+            why ? ")" : "");
     err_stage(e, STAGE_AUTH);
     if (why) /* only what takes tokens says more than the reply */
-        err_hint(e, "the token may have expired, or be for another user or scope: get a new one, or let 'passwordeval' renew it");
+        err_hint(e, "the token may have expired, or be for another user or scope: get a new one, or let "
+                    "'passwordeval' renew it");
     struct buf words = BUF_INIT;
     reply_format(r, &words);
     err_server(e, words.data);
     buf_free(&words);
 }
 
-/* The first of those wanted that can be used and was not yet; NULL: *e says why the first cannot be, where one is left. */
+/* The first of those wanted that can be used and was not yet; NULL: *e says why the first cannot be, where one is
+ * left. */
 static const char *pick(const struct exchange *x, const struct session *s, const struct sasl_params *p, struct err *e)
 {
     const char *mechanism = NULL;
@@ -167,7 +171,8 @@ static void choose(struct exchange *x, struct session *s, const struct stream *s
         return;
     }
     if (refusal) {
-        emit(x->p.hub, x->p.connection, EV_AUTH, F_STR("mechanism", x->mechanism), F_STR("user", p.user), F_BOOL("ok", false));
+        emit(x->p.hub, x->p.connection, EV_AUTH, F_STR("mechanism", x->mechanism), F_STR("user", p.user),
+             F_BOOL("ok", false));
         if (!sasl_try_next(refusal) && x->wanted.n == 1) {
             refused(x, refusal, &e);
             session_auth_give_up(s, &e);

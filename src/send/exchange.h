@@ -17,8 +17,8 @@ struct exchange_params {
     const struct account *account;
     const struct hop *hop;
     struct credentials *credentials;
-    /* NULL: none. With one the account's `auth` may name several mechanisms, "PLAIN,LOGIN": each is tried in turn, whatever
-     * the refusal of the one before says, and all are taken for offered where the server names none. */
+    /* NULL: none. With one the account's `auth` may name several mechanisms, "PLAIN,LOGIN": each is tried in turn,
+     * whatever the refusal of the one before says, and all are taken for offered where the server names none. */
     const struct deliver_probe *probe;
     struct hub *hub;
     unsigned connection;
@@ -32,8 +32,8 @@ void exchange_free(struct exchange *x); /* NULL is allowed */
 /* Serves WANT_AUTH: picks a mechanism, answers a challenge, or looks at the server's yes. */
 void exchange_serve(struct exchange *x, struct session *s, const struct stream *stream);
 
-/* What our side found wrong in an exchange (a server that cannot prove itself); unset when nothing. It is the first failure, whatever
- * the server does behind our '*'. */
+/* What our side found wrong in an exchange (a server that cannot prove itself); unset when nothing. It is the first
+ * failure, whatever the server does behind our '*'. */
 const struct err *exchange_error(const struct exchange *x);
 
 #endif

@@ -7,8 +7,8 @@
 struct reply_row { const char *id, *pattern, *class_, *cause, *action; };
 extern const struct reply_row reply_rows[]; /* ends with id NULL */
 
-/* The first row whose pattern is in the reply, NULL when there is none. Its lines are joined by blanks, the code only once: a server
- * may break its sentence anywhere. */
+/* The first row whose pattern is in the reply, NULL when there is none. Its lines are joined by blanks, the code only
+ * once: a server may break its sentence anywhere. */
 const struct reply_row *hint_for_reply(const char *reply);
 
 /* Adds the row's cause and action as hint where e has server words and no hint yet. */

@@ -8,7 +8,8 @@
 #include "send/hint.h"
 #include "send/route.h"
 
-static bool check_before_connecting(const struct inquire_params *p, const struct hop *hop, struct credentials *c, struct err *e)
+static bool check_before_connecting(const struct inquire_params *p, const struct hop *hop, struct credentials *c,
+                                    struct err *e)
 {
     struct tls_params tls = deliver_tls_params(p->account, hop, c);
     const struct buf *secret;

@@ -12,8 +12,8 @@
 /* All borrowed. */
 struct inquire_params {
     const struct account *account;
-    const char *etrn; /* start this queue (RFC 1985), with the account's login and TLS. NULL: only look: nobody logs in, and a
-                         certificate that is not acceptable is told (EV_TLS) and gone on with */
+    const char *etrn; /* start this queue (RFC 1985), with the account's login and TLS. NULL: only look: nobody logs in,
+                         and a certificate that is not acceptable is told (EV_TLS) and gone on with */
     struct hub *hub;
     usec started;     /* when the run began, for EV_RESULT */
 };

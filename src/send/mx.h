@@ -31,8 +31,8 @@ void mx_list_free(struct mx_list *l);
 struct mx_query;
 struct mx_query *mx_start(struct dns *d, const char *domain, usec deadline, struct hub *hub);
 
-/* IO_AGAIN: not yet. IO_DONE: *l is filled. IO_ERROR: FAULT_NO_HOST (no such domain; it takes no mail, null MX), FAULT_DNS (no answer, a
- * bogus one), FAULT_MESSAGE (no domain name). */
+/* IO_AGAIN: not yet. IO_DONE: *l is filled. IO_ERROR: FAULT_NO_HOST (no such domain; it takes no mail, null MX),
+ * FAULT_DNS (no answer, a bogus one), FAULT_MESSAGE (no domain name). */
 enum io mx_step(struct mx_query *q, struct mx_list *l, struct err *e);
 void mx_waits(const struct mx_query *q, struct pollset *ps);
 void mx_free(struct mx_query *q); /* NULL is allowed */

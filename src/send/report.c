@@ -40,7 +40,8 @@ static void describe_fates(const struct envelope *env, enum fault fault, struct 
     size_t refused = env->n - envelope_count(env, RCPT_ACCEPTED);
     struct buf words = BUF_INIT;
     if (env->n == 1)
-        err_set(e, fault, r->fate == RCPT_REFUSED ? "the server refused the recipient '%s'" : "the server does not take the recipient '%s' now",
+        err_set(e, fault, r->fate == RCPT_REFUSED ? "the server refused the recipient '%s'"
+                                                  : "the server does not take the recipient '%s' now",
                 r->address);
     else
         err_set(e, fault, "%zu of %zu recipients did not get the message", refused, env->n);
@@ -124,7 +125,8 @@ void report_emit(const struct report_params *p, const struct err *verdict)
     int status = r ? r->code : 0;
     if (r)
         reply_format(r, &reply);
-    else if (verdict->server && sscanf(verdict->server, "%3d", &status) == 1) /* refused before any recipient was named */
+    /* refused before any recipient was named */
+    else if (verdict->server && sscanf(verdict->server, "%3d", &status) == 1)
         buf_adds(&reply, verdict->server);
     message_id(p->message, &msgid);
     bool ok = fault == FAULT_NONE;

@@ -18,7 +18,8 @@ struct submission {
     usec deadline; /* of the whole run */
 };
 
-/* A mistake that needs no connection to be found must not cost one; nor must a server wait for a password to be typed. */
+/* A mistake that needs no connection to be found must not cost one; nor must a server wait for a password to be
+ * typed. */
 static bool check_before_connecting(struct submission *s, struct err *e)
 {
     const struct account *a = s->p->account;

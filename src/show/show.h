@@ -1,4 +1,5 @@
-/* show: renderers of the event stream. Each is opened on a hub and closed before it is freed; all are generic over the event table. */
+/* show: renderers of the event stream. Each is opened on a hub and closed before it is freed; all are generic over the
+ * event table. */
 #ifndef SHOW_SHOW_H
 #define SHOW_SHOW_H
 
@@ -18,9 +19,11 @@ struct show_text {
     bool several; /* "[2] " in front of what belongs to a connection */
     usec last;    /* set by show_text_open */
 };
-void show_text_open(struct show_text *t, struct hub *h); /* out and flags are set by the caller; borrowed until the hub is freed */
+void show_text_open(struct show_text *t, struct hub *h); /* out and flags are set by the caller; borrowed until the hub
+                                                            is freed */
 
-/* The dialogue as swaks prints it: "=== ", "*** ", " -> ", " ~> ", "<-  ", "<~  ", "<** ", "<~* ", hex dumps "  > " and "<  ". */
+/* The dialogue as swaks prints it: "=== ", "*** ", " -> ", " ~> ", "<-  ", "<~  ", "<** ", "<~* ", hex dumps "  > " and
+ * "<  ". */
 enum show_probe_silence { PROBE_LOUD, PROBE_UNTIL_ERROR, PROBE_ERRORS_ONLY, PROBE_SILENT }; /* -S 1, 2, 3 */
 enum show_probe_lapse { PROBE_LAPSE_OFF, PROBE_LAPSE_EXACT, PROBE_LAPSE_SECONDS };
 struct show_probe {
@@ -48,8 +51,8 @@ __attribute__((format(printf, 2, 3))) void show_probe_info(struct show_probe *p,
 __attribute__((format(printf, 2, 3))) void show_probe_error(struct show_probe *p, const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void show_probe_refusal(struct show_probe *p, const char *fmt, ...);
 
-/* The end of a connection, when all is said about it: by_us, and not because something broke it. Of a handshake that failed
- * (up false) nothing is shown. */
+/* The end of a connection, when all is said about it: by_us, and not because something broke it. Of a handshake that
+ * failed (up false) nothing is shown. */
 void show_probe_tls_end(struct show_probe *p, bool up);
 void show_probe_close(struct show_probe *p, bool by_us);
 
@@ -66,17 +69,19 @@ struct show_progress {
 };
 void show_progress_open(struct show_progress *p, struct hub *h);
 
-/* One JSON object at the end: the fields of EV_RESULT, "recipients" (every EV_RECIPIENT), "server", "capabilities", "replies" with
- * their commands, "phases" (EV_PHASE), "tls", "certificates", "warnings". */
+/* One JSON object at the end: the fields of EV_RESULT, "recipients" (every EV_RECIPIENT), "server", "capabilities",
+ * "replies" with their commands, "phases" (EV_PHASE), "tls", "certificates", "warnings". */
 struct show_report;
 struct show_report *show_report_open(struct hub *h);
 void show_report_close(struct show_report *r, FILE *out); /* writes and frees; out NULL: only frees */
 
-/* msmtp's log line from EV_RESULT: to a file (appended under a lock) or syslog. A failure to log becomes a warning on stderr, never an error. */
+/* msmtp's log line from EV_RESULT: to a file (appended under a lock) or syslog. A failure to log becomes a warning on
+ * stderr, never an error. */
 struct show_log { const char *file; const char *time_format; const char *syslog_facility; const char *progname; };
 void show_log_open(struct show_log *l, struct hub *h);
 
-/* An err as people read it: "envoi: what\n  server: …\n  hint: …\n", wrapped never, control characters made visible. Appends. */
+/* An err as people read it: "envoi: what\n  server: …\n  hint: …\n", wrapped never, control characters made visible.
+ * Appends. */
 void show_err(struct buf *out, const char *progname, const struct err *e);
 
 #endif

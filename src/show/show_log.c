@@ -148,7 +148,8 @@ static bool append(const char *path, const struct buf *line, struct err *e)
                || err_sys(e, FAULT_IO, errno, "cannot write the log line to the standard output");
     int fd = file_open_append(path, e);
     if (fd < 0)
-        return err_hint(e, "only the line is missing: look at the folder, at who may write there, and at AppArmor or SELinux");
+        return err_hint(e, "only the line is missing: look at the folder, at who may write there, and at AppArmor or "
+                           "SELinux");
     bool ok = lock(fd, path, e);
     if (ok && !file_write_all(fd, line->data, line->len))
         ok = err_sys(e, FAULT_IO, errno, "cannot write to '%s'", path);

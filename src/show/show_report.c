@@ -89,7 +89,8 @@ static void take_client(struct show_report *r, const struct event *ev)
         strlist_addn(&r->sent, line->s, line->len);
 }
 
-/* The greeting answers nothing, not even a PROXY header. Where there are more replies than commands (LMTP, PRDR) they belong to the last. */
+/* The greeting answers nothing, not even a PROXY header. Where there are more replies than commands (LMTP, PRDR) they
+ * belong to the last. */
 static const char *command_of_reply(struct show_report *r)
 {
     if (!r->greeted) {

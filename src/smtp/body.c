@@ -15,7 +15,8 @@ void body_start(struct session *s, bool dotted, bool chunked)
     struct body *b = &s->body;
 
     buf_free(&b->line);
-    *b = (struct body){ .active = true, .dotted = dotted, .chunked = chunked, .dot = DOT_INIT, .line = BUF_INIT, .last = '\n' };
+    *b = (struct body){ .active = true, .dotted = dotted, .chunked = chunked, .dot = DOT_INIT, .line = BUF_INIT,
+                        .last = '\n' };
     if (s->t.job.size == 0)
         session_body_end(s);
 }
@@ -115,7 +116,8 @@ void session_body(struct session *s, const char *p, size_t n)
     if (s->gone || !b->active || b->ended || n == 0)
         return;
     if (size >= 0 && (int64_t)n > size - b->given) {
-        err_set(&s->err, FAULT_SOFTWARE, "the message is longer than the %lld octets it was said to have", (long long)size);
+        err_set(&s->err, FAULT_SOFTWARE, "the message is longer than the %lld octets it was said to have",
+                (long long)size);
         err_stage(&s->err, STAGE_BODY);
         session_hang_up(s);
         return;
@@ -145,7 +147,8 @@ void session_body_end(struct session *s)
     if (s->gone || !b->active || b->ended)
         return;
     if (s->t.job.size > b->given) {
-        err_set(&s->err, FAULT_SOFTWARE, "the message is shorter than the %lld octets it was said to have", (long long)s->t.job.size);
+        err_set(&s->err, FAULT_SOFTWARE, "the message is shorter than the %lld octets it was said to have",
+                (long long)s->t.job.size);
         err_stage(&s->err, STAGE_BODY);
         session_hang_up(s);
         return;

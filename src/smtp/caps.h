@@ -44,8 +44,8 @@ void caps_parse(struct caps *c, const struct reply *ehlo); /* c is emptied first
 void caps_free(struct caps *c);
 const char *cap_word(enum cap cap);
 
-/* One of caps.lines, for people: appends its keyword, points at its parameters ("" where there are none), returns what it means
- * (static) or NULL where that is not known. */
+/* One of caps.lines, for people: appends its keyword, points at its parameters ("" where there are none), returns what
+ * it means (static) or NULL where that is not known. */
 const char *caps_explain(const char *line, struct buf *keyword, const char **parameters);
 
 #endif

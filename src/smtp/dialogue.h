@@ -31,8 +31,8 @@ struct dialogue {
 
 #define DIALOGUE_INIT { 0 }
 
-/* name is for messages. plain: a line without prefix is a client line; else an error (FAULT_CONFIG: name:line, the line, what a
- * line may look like). */
+/* name is for messages. plain: a line without prefix is a client line; else an error (FAULT_CONFIG: name:line, the
+ * line, what a line may look like). */
 bool dialogue_parse(struct dialogue *d, const char *name, const char *text, size_t n, bool plain, struct err *e);
 void dialogue_free(struct dialogue *d);
 

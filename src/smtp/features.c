@@ -101,7 +101,8 @@ static void hint_auth(struct session *s)
     if (s->tls_up)
         err_hint(&s->err, "this port may not be for submission: try 587 or 465, or set 'auth' to off");
     else
-        err_hint(&s->err, "the server may offer AUTH only under TLS: set 'tls on'; or leave out 'user' if it wants no login");
+        err_hint(&s->err, "the server may offer AUTH only under TLS: set 'tls on'; or leave out 'user' if it wants no "
+                          "login");
 }
 
 static void hint_etrn(struct session *s)

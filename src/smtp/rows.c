@@ -129,10 +129,12 @@ static bool starttls_reply(struct session *s, const struct command *c, const str
         session_protocol_error(s, r, "the server's answer to STARTTLS makes no sense");
     } else if (s->p.tls == SESSION_TLS_MAY) {
         s->without |= CAP_STARTTLS;
-        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server refused STARTTLS; all goes out in clear"));
+        emit(s->p.hub, s->p.connection, EV_WARNING,
+             F_STR("text", "the server refused STARTTLS; all goes out in clear"));
     } else {
         session_refused(s, r, FAULT_UNAVAILABLE, "the server refused STARTTLS, and TLS is required");
-        err_hint(&s->err, reply_temporary(r) ? "nothing was sent; the server may be able to later, or try TLS from the start (port 465)"
+        err_hint(&s->err, reply_temporary(r) ? "nothing was sent; the server may be able to later, or try TLS from "
+                                               "the start (port 465)"
                                              : "nothing was sent; try TLS from the start (port 465), or port 587");
         session_leave(s);
     }
@@ -150,7 +152,8 @@ static bool xclient_reply(struct session *s, const struct command *c, const stru
         session_protocol_error(s, r, "the server's answer to XCLIENT makes no sense");
     } else if (s->p.probe.xclient_need == NEED_MAY) {
         s->without |= CAP_XCLIENT;
-        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server refused XCLIENT; it takes us for who we are"));
+        emit(s->p.hub, s->p.connection, EV_WARNING,
+             F_STR("text", "the server refused XCLIENT; it takes us for who we are"));
     } else {
         session_refused(s, r, FAULT_UNAVAILABLE, "the server refused XCLIENT '%s'", s->p.probe.xclient->v[s->xclients]);
         session_leave(s);
@@ -205,17 +208,25 @@ const struct row rows[] = {
     [CMD_EHLO] = { "EHLO", STAGE_EHLO, SECONDS(60), "2", .last = true, .write = write_hello, .reply = hello_reply },
     [CMD_HELO] = { "HELO", STAGE_EHLO, SECONDS(60), "2", .last = true, .write = write_hello, .reply = hello_reply },
     [CMD_LHLO] = { "LHLO", STAGE_EHLO, SECONDS(60), "2", .last = true, .write = write_hello, .reply = hello_reply },
-    [CMD_STARTTLS] = { "STARTTLS", STAGE_STARTTLS, SECONDS(60), "2", .last = true, .write = write_word, .reply = starttls_reply },
-    [CMD_XCLIENT] = { "XCLIENT", STAGE_XCLIENT, SECONDS(60), "2", .last = true, .write = write_xclient, .reply = xclient_reply },
+    [CMD_STARTTLS] = { "STARTTLS", STAGE_STARTTLS, SECONDS(60), "2", .last = true, .write = write_word,
+                       .reply = starttls_reply },
+    [CMD_XCLIENT] = { "XCLIENT", STAGE_XCLIENT, SECONDS(60), "2", .last = true, .write = write_xclient,
+                      .reply = xclient_reply },
     [CMD_AUTH] = { "AUTH", STAGE_AUTH, SECONDS(60), "23", .last = true, .write = login_write, .reply = login_reply },
-    [CMD_RESPONSE] = { "the response", STAGE_AUTH, SECONDS(60), "23", .last = true, .write = login_write, .reply = login_reply },
+    [CMD_RESPONSE] = { "the response", STAGE_AUTH, SECONDS(60), "23", .last = true, .write = login_write,
+                       .reply = login_reply },
     [CMD_ETRN] = { "ETRN", STAGE_ETRN, SECONDS(60), "2", .last = true, .write = write_etrn, .reply = etrn_reply },
     [CMD_RSET] = { "RSET", STAGE_RSET, SECONDS(60), "2", .write = write_word, .reply = rset_reply },
-    [CMD_MAIL] = { "MAIL", STAGE_MAIL, SECONDS(60), "2", .write = transaction_write_mail, .reply = transaction_mail_reply },
-    [CMD_RCPT] = { "RCPT", STAGE_RCPT, SECONDS(60), "2", .write = transaction_write_rcpt, .reply = transaction_rcpt_reply },
-    [CMD_DATA] = { "DATA", STAGE_DATA, SECONDS(60), "3", .last = true, .write = write_word, .reply = transaction_data_reply },
-    [CMD_MESSAGE] = { "the message", STAGE_DOT, SECONDS(10 * MINUTE), "2", .body = true, .reply = transaction_message_reply },
-    [CMD_BDAT] = { "BDAT", STAGE_BODY, SECONDS(3 * MINUTE), "2", .write = write_bdat, .reply = transaction_chunk_reply },
+    [CMD_MAIL] = { "MAIL", STAGE_MAIL, SECONDS(60), "2", .write = transaction_write_mail,
+                   .reply = transaction_mail_reply },
+    [CMD_RCPT] = { "RCPT", STAGE_RCPT, SECONDS(60), "2", .write = transaction_write_rcpt,
+                   .reply = transaction_rcpt_reply },
+    [CMD_DATA] = { "DATA", STAGE_DATA, SECONDS(60), "3", .last = true, .write = write_word,
+                   .reply = transaction_data_reply },
+    [CMD_MESSAGE] = { "the message", STAGE_DOT, SECONDS(10 * MINUTE), "2", .body = true,
+                      .reply = transaction_message_reply },
+    [CMD_BDAT] = { "BDAT", STAGE_BODY, SECONDS(3 * MINUTE), "2", .write = write_bdat,
+                   .reply = transaction_chunk_reply },
     [CMD_BDAT_LAST] = { "the message", STAGE_DOT, SECONDS(10 * MINUTE), "2", .body = true, .write = write_bdat,
                         .reply = transaction_message_reply },
     [CMD_QUIT] = { "QUIT", STAGE_QUIT, SECONDS(5), "2", .last = true, .write = write_word, .reply = quit_reply },

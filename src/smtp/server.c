@@ -252,8 +252,8 @@ static bool line_step(struct server *s)
 
 /* The message. */
 
-/* The next dot behind CRLF in [p, end). Looks for dots first: most text has fewer of them than lines, base64 none; behind a dot
- * that does not count it goes on at the next line, so a line of dots costs no more than another. */
+/* The next dot behind CRLF in [p, end). Looks for dots first: most text has fewer of them than lines, base64 none;
+ * behind a dot that does not count it goes on at the next line, so a line of dots costs no more than another. */
 static const char *find_dot(const char *p, const char *end)
 {
     const char *q = p;
@@ -313,8 +313,8 @@ static void message_end(struct server *s)
         s->asked = SERVER_MESSAGE;
 }
 
-/* One step through the text of DATA (RFC 5321 4.5.2). Only CRLF "." CRLF ends it; everything else, bare CR and LF too, is content
- * and kept as it came. */
+/* One step through the text of DATA (RFC 5321 4.5.2). Only CRLF "." CRLF ends it; everything else, bare CR and LF too,
+ * is content and kept as it came. */
 static bool data_step(struct server *s)
 {
     const char *dot;

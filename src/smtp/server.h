@@ -50,7 +50,8 @@ struct server_params {
     bool auth_required;         /* 530 to MAIL before AUTH */
     const struct strlist *mechanisms; /* borrowed: the only ones to offer; NULL: all of server_mechanisms */
     bool stages;                /* ask with SERVER_STAGE */
-    uint32_t extensions;        /* CAP_ bits to offer (server_extensions); STARTTLS and AUTH also need the members above */
+    uint32_t extensions;        /* CAP_ bits to offer (server_extensions); STARTTLS and AUTH also need the members
+                                   above */
     int64_t size_max;           /* 0: no limit */
     size_t rcpt_max;            /* 0: no limit but that of the envelope's octets (1 MiB) */
     struct hub *hub;            /* borrowed; NULL: silent */
@@ -60,8 +61,8 @@ struct server_params {
 /* The EHLO keywords that a server can offer, as CAP_ bits; usual: without those that only some servers offer. */
 uint32_t server_extensions(bool usual);
 
-/* Every mechanism it knows, the strongest first; ends with NULL. Those called SCRAM are for the driver to carry out; -PLUS
- * ones are offered under TLS only. */
+/* Every mechanism it knows, the strongest first; ends with NULL. Those called SCRAM are for the driver to carry out;
+ * -PLUS ones are offered under TLS only. */
 const char *const *server_mechanisms(void);
 
 struct server;
@@ -70,8 +71,8 @@ void server_free(struct server *s); /* NULL is allowed */
 
 enum server_want server_next(struct server *s);
 
-/* Octets from the client, at SERVER_READ. Borrowed until server_next returns READ, WRITE, TLS or CLOSE: what is not eaten by then is
- * copied, so one block can serve many connections and a message's octets are never copied here. */
+/* Octets from the client, at SERVER_READ. Borrowed until server_next returns READ, WRITE, TLS or CLOSE: what is not
+ * eaten by then is copied, so one block can serve many connections and a message's octets are never copied here. */
 void server_input(struct server *s, const char *p, size_t n);
 void server_eof(struct server *s);
 const struct buf *server_output(const struct server *s);
@@ -98,23 +99,23 @@ void server_step_done(struct server *s, const char *user, bool ok);
 /* What SERVER_STAGE is about to answer; about is never NULL. */
 enum server_stage server_stage(const struct server *s, const char **about);
 
-/* Code 0: as it would. Else that reply, and nothing else happens; 421 closes. Behind a greeting that refuses only QUIT is
- * understood. The text is borrowed for the session's life, and as for server_message_answer. */
+/* Code 0: as it would. Else that reply, and nothing else happens; 421 closes. Behind a greeting that refuses only QUIT
+ * is understood. The text is borrowed for the session's life, and as for server_message_answer. */
 void server_stage_answer(struct server *s, int code, const char *text);
 
 /* The octets of SERVER_DATA, valid until server_data_taken. */
 void server_data(const struct server *s, const char **p, size_t *n);
 void server_data_taken(struct server *s);
 
-/* Sender, recipients (all accepted so far) and DSN wishes of the message. dsn_notify is what any recipient asked for; what was
- * asked for whom is in server_parameters. */
+/* Sender, recipients (all accepted so far) and DSN wishes of the message. dsn_notify is what any recipient asked for;
+ * what was asked for whom is in server_parameters. */
 const struct envelope *server_envelope(const struct server *s);
 
 /* The parameters as they came: "MAIL BODY=8BITMIME SIZE=120", "RCPT <b@example.org> NOTIFY=NEVER". */
 const struct strlist *server_parameters(const struct server *s);
 
-/* The reply to the end of the message, code and text, for all recipients (LMTP: once for each). The text may begin with an
- * enhanced code, which is left out where ENHANCEDSTATUSCODES is not offered. */
+/* The reply to the end of the message, code and text, for all recipients (LMTP: once for each). The text may begin with
+ * an enhanced code, which is left out where ENHANCEDSTATUSCODES is not offered. */
 void server_message_answer(struct server *s, int code, const char *text);
 
 /* LMTP: one reply for each recipient, in order. SMTP: the first is for all. Borrowed. */

@@ -1,5 +1,6 @@
-/* server_auth: AUTH (RFC 4954) from the server's side. One row for each mechanism: those that show the secret itself are
- * taken apart here, and whether it is right is the driver's to say; the steps of the others are all the driver's. */
+/* server_auth: AUTH (RFC 4954) from the server's side. One row for each mechanism: those that show the secret itself
+ * are taken apart here, and whether it is right is the driver's to say; the steps of the others are all the
+ * driver's. */
 #include <string.h>
 
 #include "base/ascii.h"
@@ -271,7 +272,8 @@ void server_login_answer(struct server *s, bool ok)
 
     s->asked = SERVER_READ;
     s->login = (struct server_login){ 0 };
-    emit(s->p.hub, s->p.connection, EV_AUTH, F_STR("mechanism", s->mechanism->name), F_STR("user", s->user.data), F_BOOL("ok", ok));
+    emit(s->p.hub, s->p.connection, EV_AUTH, F_STR("mechanism", s->mechanism->name), F_STR("user", s->user.data),
+         F_BOOL("ok", ok));
     if (ok) {
         s->logged_in = true;
         forget(s);

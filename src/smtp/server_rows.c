@@ -1,4 +1,5 @@
-/* server_rows: what the client's commands mean: one row each with what it needs, and one row per parameter of MAIL and RCPT. */
+/* server_rows: what the client's commands mean: one row each with what it needs, and one row per parameter of MAIL and
+ * RCPT. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -243,7 +244,8 @@ static const char *take_notify(struct server *s, const char *value)
     return NULL;
 }
 
-/* utf-8 address types (RFC 6533) are not xtext: only the type's form is checked and the value kept as far as it decodes. */
+/* utf-8 address types (RFC 6533) are not xtext: only the type's form is checked and the value kept as far as it
+ * decodes. */
 static const char *take_orcpt(struct server *s, const char *value)
 {
     struct rcpt *r = &s->env.rcpts[s->env.n];
@@ -283,7 +285,8 @@ static const struct parameter rcpt_parameters[] = {
     { NULL, 0, NULL },
 };
 
-static const struct parameter *find_parameter(const struct server *s, const struct parameter *rows, const char *word, size_t n)
+static const struct parameter *find_parameter(const struct server *s, const struct parameter *rows, const char *word,
+                                              size_t n)
 {
     for (; rows->word; rows++)
         if (strlen(rows->word) == n && ascii_ieqn(rows->word, word, n) && server_offers(s, rows->cap))
@@ -427,7 +430,8 @@ static void do_data(struct server *s, const char *arg)
     server_reply(s, 354, NULL, "end with <CR><LF>.<CR><LF>");
 }
 
-/* A chunk whose length cannot be read cannot be skipped, either: its octets would be taken for commands. So the connection ends. */
+/* A chunk whose length cannot be read cannot be skipped, either: its octets would be taken for commands. So the
+ * connection ends. */
 static void do_bdat(struct server *s, const char *arg)
 {
     size_t digits = strspn(arg, "0123456789");

@@ -64,7 +64,7 @@ struct server {
     int64_t octets;
     int64_t chunk_left;
     bool chunks, chunk_last, chunk_refused; /* chunks: BDAT was used in this transaction */
-    struct server_answer chunk_answer; /* to a chunk that is refused; code 0: there is no transaction for it. Text borrowed */
+    struct server_answer chunk_answer; /* to a chunk that is refused; text borrowed */
 
     const struct mechanism *mechanism;
     int auth_round;
@@ -79,10 +79,12 @@ struct server {
 static inline bool server_offers(const struct server *s, uint32_t cap) { return (s->p.extensions & cap) != 0; }
 
 /* One line of a reply; enhanced NULL: none. */
-__attribute__((format(printf, 4, 5))) void server_reply(struct server *s, int code, const char *enhanced, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void server_reply(struct server *s, int code, const char *enhanced,
+                                                        const char *fmt, ...);
 void server_reply_text(struct server *s, int code, bool more, const char *text);
 
-/* The same by somebody else's text: an enhanced code at its start is left out where they are not offered; 421 closes. */
+/* The same by somebody else's text: an enhanced code at its start is left out where they are not offered; 421
+ * closes. */
 void server_reply_said(struct server *s, int code, const char *text);
 
 void server_greet(struct server *s);
@@ -104,7 +106,8 @@ void server_auth_words(const struct server *s, struct buf *out);
 void server_auth_begin(struct server *s, const char *arg);
 void server_auth_line(struct server *s);
 
-/* server_path.c: reads "<path>" at *at and moves behind it. NULL: address has it without brackets and route; else why not. */
+/* server_path.c: reads "<path>" at *at and moves behind it. NULL: address has it without brackets and route; else why
+ * not. */
 const char *server_path(const char **at, bool null_ok, struct buf *address);
 
 #endif

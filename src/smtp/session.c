@@ -228,8 +228,10 @@ void session_protocol_error(struct session *s, const struct reply *r, const char
 
 /* Who answers where no SMTP server does, by the first octets. */
 static const struct { const char *start, *what, *hint; } strangers[] = {
-    { "\x15\x03", "TLS from the start", "this is the port for TLS from the start: set 'tls' to on and 'tls_starttls' to off" },
-    { "\x16\x03", "TLS from the start", "this is the port for TLS from the start: set 'tls' to on and 'tls_starttls' to off" },
+    { "\x15\x03", "TLS from the start",
+      "this is the port for TLS from the start: set 'tls' to on and 'tls_starttls' to off" },
+    { "\x16\x03", "TLS from the start",
+      "this is the port for TLS from the start: set 'tls' to on and 'tls_starttls' to off" },
     { "HTTP/", "HTTP", "the host or port is wrong, or a portal on the way wants you to log in with a browser first" },
     { "<", "HTTP", "the host or port is wrong, or a portal on the way wants you to log in with a browser first" },
     { "SSH-", "SSH", "the port is wrong: mail is submitted on 587 or 465" },
@@ -333,7 +335,8 @@ void session_input(struct session *s, const char *p, size_t n)
     while (n > 0 && !s->gone && !session_parting(s)) {
         size_t used = 0;
         if (s->ask == ASK_TLS) {
-            session_protocol_error(s, NULL, "the server, or somebody on the way, sent more behind its answer to STARTTLS");
+            session_protocol_error(s, NULL, "the server, or somebody on the way, sent more behind its answer to "
+                                            "STARTTLS");
             err_hint(&s->err, "nothing was sent; this looks like an attempt to inject commands into the session");
             return;
         }

@@ -19,7 +19,8 @@
  * reply means, how long it may take, whether anything may follow in the same flight.
  *
  * The reply to QUIT is never waited for: when the QUIT has been written and every reply before it has come, the
- * session wants CLOSE. A peer that is lost, late or rude from then on changes nothing (but see session_probe.hear_quit). */
+ * session wants CLOSE. A peer that is lost, late or rude from then on changes nothing (but see
+ * session_probe.hear_quit). */
 #ifndef SMTP_SESSION_H
 #define SMTP_SESSION_H
 
@@ -51,7 +52,8 @@ enum session_stop {
     STOP_FIRST_HELLO,
     STOP_XCLIENT,       /* the last of them */
     STOP_XCLIENT_HELLO, /* the EHLO behind it */
-    STOP_TLS,           /* behind the reply to STARTTLS the handshake belongs to it; implicit TLS: reached with the greeting */
+    STOP_TLS,           /* behind the reply to STARTTLS the handshake belongs to it; implicit TLS: reached with the
+                           greeting */
     STOP_HELLO,         /* the last EHLO before AUTH or MAIL */
     STOP_AUTH,
     STOP_MAIL,
@@ -67,8 +69,9 @@ enum session_need {
     NEED_MAY,      /* go on in any case */
 };
 
-/* What a test may ask of the dialogue and a delivery does not: facts for advance(). All zero: a delivery. A stop is reached when
- * what it names went well; a step that is not part of the dialogue (no TLS wanted) is passed as if it had gone well. */
+/* What a test may ask of the dialogue and a delivery does not: facts for advance(). All zero: a delivery. A stop is
+ * reached when what it names went well; a step that is not part of the dialogue (no TLS wanted) is passed as if it had
+ * gone well. */
 struct session_probe {
     enum session_stop quit_after, drop_after; /* QUIT, or close without a word, behind the reply */
     enum session_stop drop_after_send;        /* close when its command is written; DOT: the end of the message */
@@ -76,12 +79,15 @@ struct session_probe {
     uint32_t caps_assumed;    /* … that are, though not offered (STARTTLS, AUTH, XCLIENT and PRDR too) */
     bool helo;                /* HELO at once, without EHLO */
     bool as_is;               /* addresses as they stand, and no refusal of ours: the server is to say it */
-    bool hear_quit;           /* the reply to QUIT is waited for; another than 2xx, or none, is an error at STAGE_QUIT */
-    bool prdr;                /* ask for a reply for each recipient (PRDR); not offered: STAGE_MAIL, FAULT_UNAVAILABLE */
+    bool hear_quit;           /* the reply to QUIT is waited for; another than 2xx, or none, is an error at
+                                 STAGE_QUIT */
+    bool prdr;                /* ask for a reply for each recipient (PRDR); not offered: STAGE_MAIL,
+                                 FAULT_UNAVAILABLE */
     bool raw_body;            /* the body goes as it is: no dot is doubled and none ends it */
     bool decode_auth;         /* EV_CLIENT of AUTH and of responses has a field `decoded` */
     enum session_need auth_need;              /* where params.auth */
-    const struct strlist *xclient;            /* arguments of one XCLIENT command each (Postfix XCLIENT); NULL or empty: none */
+    const struct strlist *xclient;            /* arguments of one XCLIENT command each (Postfix XCLIENT); NULL or empty:
+                                                 none */
     bool xclient_before_tls;                  /* behind the first EHLO, not the last */
     bool xclient_unverified;                  /* attributes need not be among those offered */
     enum session_need xclient_need;
@@ -94,7 +100,8 @@ struct session_params {
     const char *domain;   /* argument of EHLO or LHLO */
     enum session_tls tls;
     bool auth;            /* authenticate before the first MAIL, or end */
-    const char *etrn;     /* start this queue (RFC 1985: host, @domain or #queue) when all else is settled, or end; NULL: none */
+    const char *etrn;     /* start this queue (RFC 1985: host, @domain or #queue) when all else is settled, or end;
+                             NULL: none */
     bool all_or_nothing;  /* one recipient refused: nobody gets the message */
     usec timeout;         /* for every step; 0: each row's own (RFC 5321 4.5.3.2, shortened; see rows.c) */
     struct session_probe probe;
@@ -108,7 +115,8 @@ struct session_job {
     const size_t *rcpts;  /* indices into env->rcpts to be served, n of them; their fates are set here */
     size_t n;
     int64_t size;         /* octets of the message if known (then exactly so many must be given), else -1 */
-    int64_t size_about;   /* where the size is not known: what SIZE= announces (RFC 1870 allows an estimate); <= 0: nothing */
+    int64_t size_about;   /* where the size is not known: what SIZE= announces (RFC 1870 allows an estimate); <= 0:
+                             nothing */
     bool eight_bit;       /* BODY=8BITMIME is asked for where offered */
     bool utf8_headers;    /* SMTPUTF8 is asked for where offered */
     bool last;            /* no other job follows: QUIT joins the flight of the end of data */
@@ -153,16 +161,17 @@ void session_body(struct session *s, const char *p, size_t n);
 void session_body_end(struct session *s);
 
 /* WANT_AUTH: what session_auth_state says:
- * CHOOSE     pick a mechanism: session_auth_start, or session_auth_give_up. session_auth_reply is the refusal of the mechanism
- *            tried before, if one was
+ * CHOOSE     pick a mechanism: session_auth_start, or session_auth_give_up. session_auth_reply is the refusal of the
+ *            mechanism tried before, if one was
  * CHALLENGE  session_auth_challenge has the server's (decoded) octets: session_auth_respond, or session_auth_cancel
- * SUCCESS    the server said 235; its last message, if any, is session_auth_challenge. The driver checks it (SCRAM): then
- *            session_auth_accept, or session_fail */
+ * SUCCESS    the server said 235; its last message, if any, is session_auth_challenge. The driver checks it (SCRAM):
+ *            then session_auth_accept, or session_fail */
 enum session_auth_state { SESSION_AUTH_CHOOSE, SESSION_AUTH_CHALLENGE, SESSION_AUTH_SUCCESS };
 enum session_auth_state session_auth_state(const struct session *s);
 const struct reply *session_auth_reply(const struct session *s); /* NULL: none yet */
 const struct buf *session_auth_challenge(const struct session *s);
-void session_auth_start(struct session *s, const char *mechanism, const struct buf *initial); /* NULL: no initial response */
+/* NULL: no initial response */
+void session_auth_start(struct session *s, const char *mechanism, const struct buf *initial);
 void session_auth_respond(struct session *s, const struct buf *response);
 void session_auth_cancel(struct session *s); /* sends "*"; CHOOSE follows */
 void session_auth_accept(struct session *s);
@@ -179,7 +188,8 @@ bool session_is_tls(const struct session *s);
 bool session_dropped(const struct session *s);                 /* a stop of the probe closed it */
 bool session_had_xclient(const struct session *s);             /* XCLIENT was accepted */
 const struct reply *session_etrn_reply(const struct session *s); /* code 0: none */
-/* The reply to the end of the last job's message (code 0: none; LMTP: the best of them): its text holds the queue id. */
+/* The reply to the end of the last job's message (code 0: none; LMTP: the best of them): its text holds the queue
+ * id. */
 const struct reply *session_data_reply(const struct session *s);
 
 /* How the session as a whole ended, meaningful at WANT_CLOSE (and at WANT_JOB for the job just done; session_job clears

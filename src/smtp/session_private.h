@@ -1,6 +1,7 @@
 /* session_private: the session's facts, queue and wire, shared by the files that make up the session: session.c
  * (octets and wants), advance.c (the order), stops.c (where a test cuts it short), features.c (what is offered),
- * rows.c (the commands), login.c (AUTH), transaction.c (one job), body.c (the message's octets). Nobody else includes it. */
+ * rows.c (the commands), login.c (AUTH), transaction.c (one job), body.c (the message's octets). Nobody else includes
+ * it. */
 #ifndef SMTP_SESSION_PRIVATE_H
 #define SMTP_SESSION_PRIVATE_H
 
@@ -206,7 +207,8 @@ bool transaction_message_reply(struct session *s, const struct command *c, const
 void body_start(struct session *s, bool dotted, bool chunked);
 bool body_wanted(const struct session *s);
 bool body_handed_out(const struct session *s); /* to its very end */
-int body_slices(const struct session *s, struct iovec *iov, int max, bool *all); /* all: they reach to the block's end */
+/* all: they reach to the block's end */
+int body_slices(const struct session *s, struct iovec *iov, int max, bool *all);
 size_t body_wrote(struct session *s, size_t n); /* says how many of n were the body's */
 
 #endif

@@ -147,7 +147,8 @@ static bool as_they_stand(const struct session *s)
     return s->t.utf8 || s->p.probe.as_is;
 }
 
-/* Without SMTPUTF8 each address must have an ASCII form. A sender without one fails the job, a recipient only itself. */
+/* Without SMTPUTF8 each address must have an ASCII form. A sender without one fails the job, a recipient only
+ * itself. */
 static bool addresses_fit(struct session *s)
 {
     struct buf ascii = BUF_INIT;
@@ -161,7 +162,8 @@ static bool addresses_fit(struct session *s)
         buf_reset(&ascii);
         if (address_to_ascii(rcpt_at(s, i)->address, &ascii, &e))
             continue;
-        refuse_locally(s, i, 553, (const int[]){ 5, 6, 7 }, "the server does not offer SMTPUTF8, which this address needs");
+        refuse_locally(s, i, 553, (const int[]){ 5, 6, 7 },
+                       "the server does not offer SMTPUTF8, which this address needs");
         s->t.refused++;
         err_clear(&e);
     }
@@ -175,7 +177,8 @@ static void warn_without_dsn(const struct session *s)
     bool wished = env->dsn_notify != 0 || env->dsn_return != DSN_RETURN_UNSET || env->dsn_envid;
 
     if (wished && !session_has(s, CAP_DSN))
-        emit(s->p.hub, s->p.connection, EV_WARNING, F_STR("text", "the server does not offer DSN; reports come as it likes"));
+        emit(s->p.hub, s->p.connection, EV_WARNING,
+             F_STR("text", "the server does not offer DSN; reports come as it likes"));
 }
 
 /* Queues the envelope, unless it is clear before that the job cannot be done. */
@@ -545,8 +548,8 @@ static void nothing_for_anybody(struct session *s)
     }
     if (!culprit)
         return;
-    session_refused(s, &culprit->reply, FAULT_RECIPIENTS, "the server refused the recipient '%s', so nobody gets the message",
-                    culprit->address);
+    session_refused(s, &culprit->reply, FAULT_RECIPIENTS,
+                    "the server refused the recipient '%s', so nobody gets the message", culprit->address);
     err_stage(&s->err, STAGE_RCPT);
 }
 
