@@ -165,8 +165,8 @@ static void choose(struct exchange *x, struct session *s, const struct stream *s
     struct err e = ERR_INIT;
     const struct reply *refusal = session_auth_reply(s);
     struct sasl_params p = sasl_params(x, s, stream);
-    if (err_is_set(&x->err)) {
-        err_copy(&e, &x->err);
+    if (err_is_set(&x->err)) { /* the session's from here on, which may go on without a login */
+        err_move(&e, &x->err);
         session_auth_give_up(s, &e);
         return;
     }

@@ -32,8 +32,8 @@ void exchange_free(struct exchange *x); /* NULL is allowed */
 /* Serves WANT_AUTH: picks a mechanism, answers a challenge, or looks at the server's yes. */
 void exchange_serve(struct exchange *x, struct session *s, const struct stream *stream);
 
-/* What our side found wrong in an exchange (a server that cannot prove itself); unset when nothing. It is the first
- * failure, whatever the server does behind our '*'. */
+/* What our side found wrong in an exchange (a server that cannot prove itself); unset when nothing, and once
+ * the session has it. Until then it is the first failure, whatever the server does behind our '*'. */
 const struct err *exchange_error(const struct exchange *x);
 
 #endif

@@ -359,6 +359,16 @@ def test_every_address(tmp_path):
     assert done.returncode == 2 and text.count(" -> QUIT") == 1 and "=== Trying 127.0.0.1:%d..." % port in text  # nobody listens on ::1
 
 
+def test_a_login_that_is_optional_and_goes_wrong_here(script):
+    server = script(*GREETING, "C: EHLO", "S: 250-mail.example", "S: 250 AUTH SCRAM-SHA-1", "C: AUTH SCRAM-SHA-1", "S: 334 eA==",
+                    "C: *", "S: 501 cancelled", "C: MAIL FROM:", "S: 250 ok", "C: RCPT TO:", "S: 250 ok", "C: DATA", "S: 354 go", "# @body",
+                    "S: 250 ok", *QUIT)
+    done = probe("-s", f"127.0.0.1:{server.port}", "-f", FROM, "-t", TO, "-ao", "SCRAM-SHA-1", "-au", "u", "-ap", "secret")
+    if b"libgsasl" in done.stdout + done.stderr:
+        pytest.skip("without libgsasl")
+    assert done.returncode == 0 and " -> QUIT" in lines(done), done
+
+
 class Names:
     """A name server on UDP that knows the MX records given, and nothing else."""
 
