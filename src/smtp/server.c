@@ -363,11 +363,20 @@ static bool data_step(struct server *s)
     return true;
 }
 
+/* RFC 2033 4.2: the end of a message has one reply for each recipient. */
+static void answer_each(struct server *s, int code, const char *text)
+{
+    size_t replies = s->p.lmtp && s->env.n > 0 ? s->env.n : 1;
+
+    for (size_t i = 0; i < replies; i++)
+        server_reply_said(s, code, text);
+}
+
 static void chunk_end(struct server *s)
 {
     s->phase = PHASE_COMMAND;
     if (s->chunk_refused) {
-        server_reply_said(s, s->chunk_answer.code, s->chunk_answer.text);
+        (s->chunk_last ? answer_each : server_reply_said)(s, s->chunk_answer.code, s->chunk_answer.text);
         if (s->chunks) /* what has a hole is no message: chunks on their way already belong to none */
             server_reset(s);
     } else if (s->chunk_last) {
@@ -479,10 +488,7 @@ static void message_done(struct server *s)
 
 void server_message_answer(struct server *s, int code, const char *text)
 {
-    size_t replies = s->p.lmtp ? s->env.n : 1;
-
-    for (size_t i = 0; i < replies; i++)
-        server_reply_said(s, code, text);
+    answer_each(s, code, text);
     message_done(s);
 }
 

@@ -250,6 +250,8 @@ static const struct row rows[] = {
       "220 250 250 250 250 554 503 250 ", "dropped|" },
     { "a transaction follows a chunk refused", STAGES("nosecond"), HI TO "BDAT 1\r\naBDAT 1 LAST\r\nb" TO "BDAT 1 LAST\r\nc",
       "220 250 250 250 250 554 250 250 250 ", "dropped|a@b>c@d:c|" },
+    { "the last chunk refused in LMTP", .p = { .name = "nodata", .extensions = ALL, .stages = true, .lmtp = true },
+      "LHLO me\r\n" TO "RCPT TO:<e@f>\r\nBDAT 1 LAST\r\nxNOOP\r\n", "220 250 250 250 250 554 554 250 ", NULL },
     { "QUIT refused closes all the same", STAGES("noquit"), HI "QUIT\r\n", "220 250 500 [close]", NULL },
     { "421 closes", STAGES("mx"), HI "RSET\r\nNOOP\r\n", "220 250 421 [close]", NULL },
     { "mechanism refused", STAGES("mx"), HI "AUTH 5\r\n", "220 250 550 ", NULL },
