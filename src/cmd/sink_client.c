@@ -143,6 +143,7 @@ static void check_login(struct sink_client *sc)
     const char *colon = strchr(right, ':');
     bool ok = !colon || (same(right, (size_t)(colon - right), login->user) && strcmp(colon + 1, login->password) == 0);
 
+    server_hold(sc->server);
     explicit_bzero(sc->client.sink->block, SINK_BLOCK); /* the secret came through it */
     server_login_answer(sc->server, ok);
 }
@@ -253,6 +254,7 @@ static bool step(struct client *c)
     }
     if (io != IO_AGAIN || was_idle)
         return true;
+    server_hold(sc->server); /* others read into the block now */
     set_deadlines(sc);
     return false;
 }

@@ -152,7 +152,7 @@ void server_eof(struct server *s)
 }
 
 /* The driver's block is its own again: what was not eaten is kept. */
-static void keep(struct server *s)
+void server_hold(struct server *s)
 {
     size_t left = (size_t)(s->end - s->at);
 
@@ -429,7 +429,7 @@ enum server_want server_next(struct server *s)
         ;
     if (s->asked != SERVER_READ)
         return s->asked;
-    keep(s);
+    server_hold(s);
     if (s->out.len > 0)
         return SERVER_WRITE;
     if (s->phase == PHASE_TLS)

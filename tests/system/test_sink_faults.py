@@ -157,6 +157,32 @@ def test_delay_and_drip(sink):  # noqa: F811
         assert time.monotonic() - start >= 0.02 * (len(text) - 1)
 
 
+def test_what_waits_behind_a_delay_is_nobody_elses(sink, tmp_path):  # noqa: F811
+    """A pipelining client is held up while another one talks: each is answered for what it has said itself."""
+    s = sink("--delay=mail=slow*:0.5", "--maildir", tmp_path / "md")
+    with s.connect() as c, s.connect() as d:
+        line, other = Line(c), Line(d)
+        assert line.reply() and other.reply()
+        c.sendall(b"EHLO me\r\nMAIL FROM:<slow@b.example>\r\nRCPT TO:<one@d.example>\r\nDATA\r\n")
+        assert line.reply()
+        for i in range(20):
+            d.sendall(b"NOOP\r\nRCPT TO:<other@d.example>\r\nNOOP %d\r\n" % i * 20)
+            for _ in range(60):
+                assert other.reply()
+        assert [line.reply() for _ in range(3)] == [True] * 3
+        c.sendall(b"x\r\n.\r\n")
+        assert line.reply()
+        assert line.seen == ["220", "250", "250", "250", "354", "250"]
+        line.file.close(), other.file.close()
+    (envelope, _), = stored(tmp_path / "md")
+    assert [to for to in envelope if to.startswith("X-Envelope-To")] == ["X-Envelope-To: <one@d.example>"]
+
+
+def test_commands_in_one_packet_with_a_login(sink):  # noqa: F811
+    s = sink("--auth=any")
+    assert dialogue(s, HI, "AUTH PLAIN AGEAYg==\r\nNOOP\r\nQUIT", WAIT, WAIT, WAIT) == "220 250 235 250 221 closed"
+
+
 @pytest.mark.parametrize("options, words", [
     ("--reject=foo:550", "'foo' is not a stage"), ("--reject=mail", "'' is not a code"), ("--reject=mail:250", "'250' is not a code"),
     ("--delay=mail:x", "delay"), ("--delay=mail:1:x", "'x' is not a number of times"), ("--drop=mail:0", "'0' is not a number of times"),

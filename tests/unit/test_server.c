@@ -83,6 +83,15 @@ static void take_stage(struct server *s, const char *name)
         server_stage_answer(s, 0, NULL);
 }
 
+static char block[1024];
+
+/* The driver reads for others before it goes on. */
+static void turn_away_from(struct server *s)
+{
+    server_hold(s);
+    memset(block, '#', sizeof block);
+}
+
 /* Serves until the server wants input; false: closed. */
 static bool serve_as(struct server *s, const char *name, struct seen *seen)
 {
@@ -90,7 +99,10 @@ static bool serve_as(struct server *s, const char *name, struct seen *seen)
     size_t n;
 
     for (;;) {
-        switch (server_next(s)) {
+        enum server_want want = server_next(s);
+        if (want != SERVER_DATA)
+            turn_away_from(s);
+        switch (want) {
         case SERVER_READ: return true;
         case SERVER_CLOSE: buf_adds(&seen->out, "[close]"); return false;
         case SERVER_WRITE:
@@ -121,14 +133,12 @@ static void play(const struct server_params *p, const char *in, size_t n, size_t
 {
     struct server *s = server_new(p);
     bool open = serve_as(s, p->name, seen);
-    char block[1024];
 
     for (size_t at = 0; open && at < n; at += portion) {
         size_t now = n - at < portion ? n - at : portion;
         memcpy(block, in + at, now);
         server_input(s, block, now);
         open = serve_as(s, p->name, seen);
-        memset(block, '#', sizeof block); /* the block is the driver's again */
     }
     server_free(s);
 }
