@@ -49,6 +49,21 @@ static void remove_stale(const struct sockaddr_un *a, socklen_t len)
     close(fd);
 }
 
+static int listen_unix_failed(struct err *e, int fd, const char *path)
+{
+    int reason = errno;
+    struct stat st;
+    bool socket = lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+    close(fd);
+    err_sys(e, FAULT_UNAVAILABLE, reason, "cannot listen on '%s'", path);
+    if (reason == EADDRINUSE)
+        err_hint(e, socket ? "another program listens there; end it, or choose another path"
+                           : "there is something that is no socket; remove it, or choose another path");
+    else if (reason == ENOENT || reason == EACCES)
+        err_hint(e, "its directory must exist, and be one that you may write to");
+    return -1;
+}
+
 static int listen_unix(const char *path, struct err *e)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -67,7 +82,7 @@ static int listen_unix(const char *path, struct err *e)
     int rc = bind(fd, (struct sockaddr *)&a, len);
     umask(before);
     if (rc < 0 || listen(fd, BACKLOG) < 0)
-        return listen_failed(e, fd, path);
+        return listen_unix_failed(e, fd, path);
     return fd;
 }
 
