@@ -469,6 +469,16 @@ static void on_received(void *ctx, const struct event *ev)
     buf_free(&line);
 }
 
+static void on_warning(void *ctx, const struct event *ev)
+{
+    struct buf line = BUF_INIT;
+
+    (void)ctx;
+    event_format(ev, "{text}", &line);
+    fprintf(stderr, "%s: %s\n", program_invocation_short_name, line.data);
+    buf_free(&line);
+}
+
 static void listen_to_events(struct run *r)
 {
     struct sink *s = &r->sink;
@@ -476,6 +486,8 @@ static void listen_to_events(struct run *r)
     if (s->opt.verbose) {
         r->text = (struct show_text){ .out = stderr, .several = true };
         show_text_open(&r->text, &s->hub);
+    } else if (!s->script) { /* which tells itself what it did not expect */
+        hub_listen(&s->hub, EV_MASK(EV_WARNING), on_warning, NULL);
     }
     if (s->opt.json) {
         r->json.out = stdout;

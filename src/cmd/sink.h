@@ -85,6 +85,9 @@ struct letter;
 struct letter *letter_begin(struct store *s, const char *sender);
 bool letter_add(struct letter *l, const char *p, size_t n, struct err *e);
 
+/* Another program holds the lock of the mbox: ask again later. Where not, it is ours now, until letter_keep. */
+bool letter_must_wait(const struct letter *l);
+
 /* Stores it for good and frees it, also on failure. where gets the file's name, or nothing. */
 bool letter_keep(struct letter *l, struct buf *where, struct err *e);
 void letter_drop(struct letter *l); /* NULL is allowed */

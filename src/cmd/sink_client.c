@@ -92,6 +92,15 @@ static enum io carry_out(struct sink_client *sc)
     return io;
 }
 
+enum io client_say_first(struct sink_client *sc)
+{
+    enum io io = IO_DONE;
+
+    while (io == IO_DONE && server_output(sc->server)->len > 0)
+        io = carry_out(sc);
+    return io == IO_DONE ? client_flush(&sc->client) : io;
+}
+
 enum io client_consult(struct sink_client *sc, enum sink_stage stage, const char *const *about, size_t n)
 {
     bool holds_up;
@@ -103,10 +112,8 @@ enum io client_consult(struct sink_client *sc, enum sink_stage stage, const char
         sc->until = sc->verdict.delay > 0 ? clock_deadline(sc->verdict.delay) : 0;
     }
     holds_up = sc->until > 0 || sc->verdict.drop_at >= 0;
-    while (io == IO_DONE && holds_up && server_output(sc->server)->len > 0)
-        io = carry_out(sc);
-    if (io == IO_DONE && holds_up)
-        io = client_flush(&sc->client);
+    if (holds_up)
+        io = client_say_first(sc);
     if (io != IO_DONE)
         return io;
     if (clock_now() < sc->until) {

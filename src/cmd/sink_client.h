@@ -17,6 +17,7 @@ struct sink_client {
     bool kept;                     /* it was, and is to be answered */
     struct server_answer *answers; /* own; answered of them are known */
     size_t answered;
+    usec lock_until;               /* another program's lock on the mbox is waited for; 0: not */
 
     struct verdict verdict;        /* of the present stage */
     bool consulted;                /* it is known, and waited for until … */
@@ -30,6 +31,9 @@ struct sink_client {
     char *user;                    /* own: scram's */
     struct buf binding;            /* scram's */
 };
+
+/* Before a pause: what was answered before does not wait. */
+enum io client_say_first(struct sink_client *sc);
 
 /* What the options say of this stage: asked once each time it comes, then waited for; what was said before leaves
  * first. IO_EOF: the line is to be dropped. IO_DONE: sc->verdict says how to answer. */

@@ -7,6 +7,9 @@
 
 enum { HEAD_MAX = 64 << 10 }; /* octets of a message that are looked through for its Message-ID */
 
+/* Another program's lock on the mbox. */
+enum { LOCK_PATIENCE = 30 * USEC_PER_SEC, LOCK_POLL = USEC_PER_SEC / 20 };
+
 static void write_envelope(struct sink_client *sc, struct buf *out)
 {
     const struct server *s = sc->server;
@@ -30,10 +33,13 @@ static void write_envelope(struct sink_client *sc, struct buf *out)
 /* A failure is remembered until the message ends, and answered then. */
 static void store_failed(struct sink_client *sc, struct err *e)
 {
+    char *text = e->hint ? xasprintf("%s; %s", e->text, e->hint) : xstrdup(e->text);
+
     sc->failed = true;
     letter_drop(sc->letter);
     sc->letter = NULL;
-    emit(&sc->client.sink->hub, sc->client.number, EV_WARNING, F_STR("text", e->text));
+    emit(&sc->client.sink->hub, sc->client.number, EV_WARNING, F_STR("text", text));
+    free(text);
     err_clear(e);
 }
 
@@ -90,6 +96,7 @@ void message_drop(struct sink_client *sc)
     free(sc->answers);
     sc->answers = NULL;
     sc->answered = 0;
+    sc->lock_until = 0;
     buf_free(&sc->head);
     digest_free(sc->digest, NULL);
     sc->digest = NULL;
@@ -189,13 +196,32 @@ static bool any_accepted(const struct sink_client *sc)
     return false;
 }
 
+static enum io wait_for_lock(struct sink_client *sc)
+{
+    enum io io;
+
+    if (!sc->letter || !letter_must_wait(sc->letter))
+        return IO_DONE;
+    if (sc->lock_until == 0)
+        sc->lock_until = clock_deadline(LOCK_PATIENCE);
+    if (clock_now() >= sc->lock_until)
+        return IO_DONE;
+    io = client_say_first(sc);
+    sc->wake = clock_deadline(LOCK_POLL);
+    return io == IO_DONE ? IO_AGAIN : io;
+}
+
 /* Stores it for good. */
-static void keep(struct sink_client *sc)
+static enum io keep(struct sink_client *sc)
 {
     struct err e = ERR_INIT;
     struct buf where = BUF_INIT;
+    enum io io;
 
     begin(sc);
+    io = wait_for_lock(sc);
+    if (io != IO_DONE)
+        return io;
     if (sc->letter && !letter_keep(sc->letter, &where, &e)) {
         sc->letter = NULL;
         store_failed(sc, &e);
@@ -209,6 +235,7 @@ static void keep(struct sink_client *sc)
         answer_instead(sc, (struct server_answer){ 451, "4.3.0 the message could not be stored" });
     }
     buf_free(&where);
+    return IO_DONE;
 }
 
 enum io message_take(struct sink_client *sc)
@@ -221,8 +248,10 @@ enum io message_take(struct sink_client *sc)
         if (sink_has_enough(sc->client.sink))
             answer_instead(sc, (struct server_answer){ 451, "4.3.2 the sink has the messages it was to take" });
         else
-            keep(sc);
+            io = keep(sc);
     }
+    if (io != IO_DONE)
+        return io;
     if (sc->kept) {
         io = client_consult(sc, SINK_AT_STORED, NULL, 0);
         if (io != IO_DONE)

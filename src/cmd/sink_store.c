@@ -18,6 +18,7 @@ struct kind {
     bool (*open)(struct store *s, struct err *e);      /* NULL: nothing to open */
     int (*create)(struct letter *l, struct err *e);    /* a file for what is not held in memory */
     bool (*keep)(struct letter *l, struct buf *where, struct err *e);
+    bool (*must_wait)(const struct letter *l);         /* NULL: never */
 };
 
 struct store {
@@ -239,17 +240,35 @@ static bool mbox_open(struct store *s, struct err *e)
     return s->fd >= 0;
 }
 
+/* Never waited for: the other connections go on. */
+static bool mbox_lock(const struct letter *l, short type)
+{
+    const struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+    return fcntl(l->store->fd, F_SETLK, &lock) == 0;
+}
+
+static bool mbox_must_wait(const struct letter *l)
+{
+    return !mbox_lock(l, F_WRLCK) && (errno == EAGAIN || errno == EACCES);
+}
+
+static bool mbox_not_locked(const struct letter *l, struct err *e)
+{
+    if (errno != EAGAIN && errno != EACCES)
+        return err_sys(e, FAULT_IO, errno, "cannot lock '%s'", l->store->path);
+    err_set(e, FAULT_IO, "another program keeps '%s' locked", l->store->path);
+    return err_hint(e, "end it, or store in another file, or with --maildir, which needs no locks");
+}
+
 /* Appended under a lock; what could not be finished is cut off again. */
 static bool mbox_keep(struct letter *l, struct buf *where, struct err *e)
 {
     struct mbox_writer w = { .fd = l->store->fd, .out = BUF_INIT, .start = BUF_INIT, .line_start = true };
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     struct stat before;
     bool ok;
 
-    while (fcntl(w.fd, F_SETLKW, &lock) < 0)
-        if (errno != EINTR)
-            return err_sys(e, FAULT_IO, errno, "cannot lock '%s'", l->store->path);
+    if (!mbox_lock(l, F_WRLCK))
+        return mbox_not_locked(l, e);
     if (fstat(w.fd, &before) < 0) {
         ok = err_sys(e, FAULT_IO, errno, "cannot look at '%s'", l->store->path);
     } else {
@@ -257,8 +276,7 @@ static bool mbox_keep(struct letter *l, struct buf *where, struct err *e)
         if (!ok && ftruncate(w.fd, before.st_size) < 0)
             err_hint(e, "what could not be finished is still at its end");
     }
-    lock.l_type = F_UNLCK;
-    fcntl(w.fd, F_SETLK, &lock);
+    mbox_lock(l, F_UNLCK);
     buf_free(&w.out);
     buf_free(&w.start);
     if (ok)
@@ -289,10 +307,10 @@ static bool print_keep(struct letter *l, struct buf *where, struct err *e)
     return true;
 }
 
-static const struct kind maildir = { maildir_open, maildir_create, maildir_keep };
-static const struct kind mbox = { mbox_open, unlinked_create, mbox_keep };
-static const struct kind print = { NULL, unlinked_create, print_keep };
-static const struct kind discard = { NULL, NULL, NULL };
+static const struct kind maildir = { maildir_open, maildir_create, maildir_keep, NULL };
+static const struct kind mbox = { mbox_open, unlinked_create, mbox_keep, mbox_must_wait };
+static const struct kind print = { NULL, unlinked_create, print_keep, NULL };
+static const struct kind discard = { NULL, NULL, NULL, NULL };
 
 struct store *store_open(const struct sink_options *o, struct err *e)
 {
@@ -340,6 +358,11 @@ bool letter_add(struct letter *l, const char *p, size_t n, struct err *e)
         return true;
     }
     return file_write_all(l->fd, p, n) || err_sys(e, FAULT_IO, errno, "cannot store the message");
+}
+
+bool letter_must_wait(const struct letter *l)
+{
+    return l->store->kind->must_wait && l->store->kind->must_wait(l);
 }
 
 bool letter_keep(struct letter *l, struct buf *where, struct err *e)

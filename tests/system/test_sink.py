@@ -1,5 +1,6 @@
 """The sink, with other people's clients: smtplib, curl, swaks, msmtp; clients that die; ends; scripts."""
 import base64
+import fcntl
 import hashlib
 import json
 import mailbox
@@ -392,6 +393,8 @@ def test_all_but(sink):
     (["--script", "/nonexistent"], 66, "/nonexistent"),
     (["--once", "0"], 64, "once"),
     (["--listen", "x:y"], 64, "x:y"),
+    (["--listen", "/etc/passwd"], 69, "no socket; remove it"),
+    (["--listen", "/nonexistent/socket"], 69, "directory must exist"),
     (["--lisen", "x"], 64, "listen"),
     (["operand"], 64, "operand"),
 ])
@@ -625,6 +628,31 @@ def test_sizes_around_the_blocks(sink, tmp_path, kind, size):
         assert body in text[0]
 
 
+def test_a_locked_mbox_holds_up_nobody_else(sink, tmp_path):
+    """Whoever reads it may take a while: the message waits, other clients do not, and the sink can be ended."""
+    path = tmp_path / "mbox"
+    s = sink("--mbox", path, "--quiet")
+    said = b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nkept\r\n.\r\n"
+    with path.open("r+") as f, s.connect() as c:
+        fcntl.lockf(f, fcntl.LOCK_EX)
+        lines = c.makefile("rb")
+        c.sendall(said)
+        until(lambda: lines.readline().startswith(b"354"))
+        with smtplib.SMTP("127.0.0.1", s.ports[0]) as other:
+            assert other.ehlo("x")[0] == 250
+        assert path.stat().st_size == 0
+        fcntl.lockf(f, fcntl.LOCK_UN)
+        assert lines.readline().startswith(b"250")
+        assert b"\nkept\r\n" in path.read_bytes()
+        size = path.stat().st_size
+        fcntl.lockf(f, fcntl.LOCK_EX)
+        c.sendall(said[said.index(b"MAIL"):])
+        until(lambda: lines.readline().startswith(b"354"))
+        assert s.end() == 0
+        assert lines.read().startswith(b"421") and path.stat().st_size == size
+        lines.close()
+
+
 def test_a_store_that_fails_is_told_and_leaves_nothing(sink, tmp_path):
     s = sink("--maildir", tmp_path / "md")
     shutil.rmtree(tmp_path / "md" / "tmp")
@@ -632,6 +660,7 @@ def test_a_store_that_fails_is_told_and_leaves_nothing(sink, tmp_path):
         with pytest.raises(smtplib.SMTPDataError) as refused:
             c.sendmail("a@b", ["c@d"], BODY)
         assert refused.value.smtp_code == 451
+        until(lambda: "/md/tmp/" in s.errors.read_text())
         (tmp_path / "md" / "tmp").mkdir()
         c.sendmail("a@b", ["c@d"], BODY)
     assert len(stored(tmp_path / "md")) == 1
