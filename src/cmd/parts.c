@@ -64,6 +64,7 @@ static void set_words(struct parts *p, struct compose_part *part)
     part->content_id = p->id;
     part->charset = p->charset;
     p->name = p->id = p->charset = NULL;
+    p->type_used = true;
     if (body)
         p->type = NULL;
 }
@@ -75,6 +76,11 @@ static void say_body(struct parts *p, const char *value)
     struct compose_part body = { .role = COMPOSE_BODY, .charset = p->charset };
     p->charset = NULL;
     set_content(p, &body, value, true);
+    if (p->body_said) {
+        p->v[0] = body;
+        return;
+    }
+    p->body_said = true;
     struct compose_part *first = add(p, COMPOSE_BODY);
     memmove(p->v + 1, p->v, (size_t)(first - p->v) * sizeof *p->v);
     p->v[0] = body;
@@ -119,6 +125,7 @@ static void say_attach_inline(struct parts *p, const char *value)
 static void say_type(struct parts *p, const char *value)
 {
     p->type = *value ? keep(p, value, strlen(value)) : NULL;
+    p->type_used = false;
 }
 
 static void say_name(struct parts *p, const char *value)
@@ -187,4 +194,15 @@ bool parts_reads_stdin(const struct parts *p)
         if (p->v[i].path && strcmp(p->v[i].path, "-") == 0)
             return true;
     return false;
+}
+
+const char *parts_unused(const struct parts *p)
+{
+    if (p->name)
+        return "attach-name";
+    if (p->id)
+        return "attach-id";
+    if (p->charset)
+        return "attach-charset";
+    return p->type && !p->type_used ? "attach-type" : NULL;
 }

@@ -17,6 +17,7 @@ struct parts {
     /* private */
     struct strlist kept;
     const char *type, *name, *id, *charset; /* for what follows; NULL: not said */
+    bool type_used, body_said;
 };
 
 #define PARTS_INIT { 0 }
@@ -24,7 +25,7 @@ struct parts {
 void parts_free(struct parts *p); /* after the composer that borrows from it */
 
 /* Says a word ('-' and '_' are the same) with its value:
- * body            the first body, TEXT, @FILE or -; a text that begins with '@' is written with two
+ * body            the first body, TEXT, @FILE or -; a text that begins with '@' is written with two; said again, it replaces
  * attach_body     another body (multipart/alternative)
  * attach          an attachment
  * attach_inline   a part the bodies refer to by its Content-ID, its name where attach_id did not tell
@@ -40,5 +41,8 @@ void parts_add_text(struct parts *p, enum compose_role role, const char *text, s
 
 bool parts_has_body(const struct parts *p);
 bool parts_reads_stdin(const struct parts *p);
+
+/* A word that no part has followed which it could be for, as it is spelt on the command line; NULL: none. */
+const char *parts_unused(const struct parts *p);
 
 #endif

@@ -96,6 +96,10 @@ static bool add_headers(const struct run *r, struct buf *out, struct err *e)
         return false;
     if (r->opt.subject && !has_field(said, "Subject"))
         mime_header(out, "Subject", r->opt.subject);
+    if (has_field(said, "Bcc") && !r->opt.read_recipients) {
+        err_set(e, FAULT_USAGE, "'Bcc' in --header names no recipient, and would be removed");
+        return err_hint(e, "write --bcc=ADDRESSES, or say -t to take recipients from the headers");
+    }
     for (size_t i = 0; i < said->n; i++)
         if (is_header(said->v[i]) && !add_field(out, said->v[i] + 7, e))
             return false;
@@ -117,6 +121,17 @@ static bool add_body(struct parts *p, struct err *e)
     return parts_say(p, "body", "-", e);
 }
 
+/* Who writes '--attach FILE --attach-name NAME' is not to find out from the receiver. */
+static bool all_used(const struct parts *p, struct err *e)
+{
+    const char *word = parts_unused(p);
+    if (!word)
+        return true;
+    err_set(e, FAULT_USAGE, "nothing follows that '--%s' is for", word);
+    return err_hint(e, "write it in front of the %s or --attach-body that it is for",
+                    strcmp(word, "attach-charset") == 0 ? "--body, --attach" : "--attach, --attach-inline");
+}
+
 static bool collect_parts(struct run *r, struct err *e)
 {
     const struct strlist *said = &r->settings[OF_RUN].ordered;
@@ -129,7 +144,7 @@ static bool collect_parts(struct run *r, struct err *e)
         if (!ok)
             return false;
     }
-    return add_body(&r->parts, e);
+    return add_body(&r->parts, e) && all_used(&r->parts, e);
 }
 
 bool send_compose(struct run *r, struct err *e)

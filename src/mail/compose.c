@@ -112,7 +112,8 @@ static bool check_words(const struct content *c, struct err *e)
         return true;
     for (const char *id = p->content_id; *id; id++)
         if (*id <= ' ' || *id > 126 || strchr("<>()", *id))
-            return err_set(e, FAULT_USAGE, "a Content-ID cannot hold what stands in '%s'", p->content_id);
+            return err_set(e, FAULT_USAGE, "a Content-ID cannot hold what stands in '%s'", p->content_id) ||
+                   err_hint(e, "take letters, digits and dots, without <>, as in --attach-id=logo");
     size_t n = strlen(p->content_id);
     return (n > 0 && n <= CONTENT_ID_MAX) || err_set(e, FAULT_USAGE, "a Content-ID has 1 to %d octets", CONTENT_ID_MAX);
 }

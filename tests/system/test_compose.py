@@ -205,9 +205,28 @@ def test_headers_said():
     assert m.get_all("To") == ["list@example.org"] and m.get_all("X-Prio") == ["1", "2"] and m.get_all("Subject") == ["mine"]
 
 
+@pytest.mark.parametrize("words,said", [
+    (["--attach=/dev/null", "--attach-name=x"], "nothing follows that '--attach-name' is for"),
+    (["--attach=/dev/null", "--attach-type=text/html"], "nothing follows that '--attach-type' is for"),
+    (["--attach-id=x"], "nothing follows that '--attach-id' is for"),
+    (["--body=x", "--attach-charset=utf-8"], "nothing follows that '--attach-charset' is for"),
+    (["--body=x", "--header=bcc: c@example.org"], "'Bcc' in --header names no recipient"),
+])
+def test_what_would_be_lost_is_said(words, said):
+    got = client.envoi(*OPTIONS, *words, "b@example.org")
+    assert got.status == 64 and said in got.err and "hint: " in got.err, got
+
+
+def test_a_text_that_is_said_again():
+    assert compose("--body=first", "--body=second", "b@example.org").get_content().strip() == "second"
+    done = client.envoi(*OPTIONS, "-t", "--body=x", "--header=Bcc: c@example.org", "b@example.org")
+    assert done.status == 0 and "# recipient <c@example.org>" in done.out and "Bcc:" not in done.out
+    assert compose("--attach-charset=iso-8859-1", "b@example.org", stdin=b"\xe9\n").get_content().strip() == "é"
+
+
 def test_standard_input():
     assert compose("--subject=x", "b@example.org", stdin=b"piped\n").get_content() == "piped\r\n"
-    m = compose("--subject=x", "--attach=-", "--attach-name=x.bin", "b@example.org", stdin=b"\0piped\n")
+    m = compose("--subject=x", "--attach-name=x.bin", "--attach=-", "b@example.org", stdin=b"\0piped\n")
     assert shape(m) == ["mixed", "application/octet-stream"] and octets_of(m.get_payload()[0]) == b"\0piped\n"
     m = compose("--attach-type=text/plain", "--attach-body=-", "--attach-name=x", "--attach=-", "b@example.org", stdin=b"twice\n" * 300000)
     assert [octets_of(p).replace(b"\r\n", b"\n") for p in m.get_payload()] == [b"twice\n" * 300000] * 2
