@@ -295,7 +295,7 @@ static bool say(const struct reader *r, struct match m, const char *word, size_t
     if (m.no || m.o->type == OPTION_FLAG) {
         if (value && *value) {
             wrong(r, word, len, "takes no value");
-            return err_hint(r->e, "there is '%s'", value);
+            return !(m.o->flags & OPTION_SECRET) && err_hint(r->e, "there is '%s'", value);
         }
         if (m.no)
             said_take_back(r->p, m.o);

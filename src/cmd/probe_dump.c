@@ -99,6 +99,15 @@ static void output(const struct dump *d)
     line(d, "trans_fh_ef", d->p->errors ? d->p->errors : "STDERR");
 }
 
+/* The proxy without user and password. */
+static void via(const struct dump *d)
+{
+    const char *url = said_text(d->p->said, "via"), *host = url ? strstr(url, "://") : NULL, *at = host ? strrchr(host, '@') : NULL;
+    char *shown = at ? xasprintf("%.*s%s", (int)(host + 3 - url), url, at + 1) : NULL;
+    line(d, "via", shown ? shown : url);
+    free(shown);
+}
+
 static void transport(const struct dump *d)
 {
     const struct probe_plan *p = d->p;
@@ -118,7 +127,7 @@ static void transport(const struct dump *d)
     line(d, "local interface", p->account.source_ip);
     number(d, "local port", p->probe.source_port);
     said(d, "copy routing", "copy_routing");
-    said(d, "via", "via");
+    via(d);
 }
 
 static void protocol(const struct dump *d)

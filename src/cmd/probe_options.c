@@ -179,7 +179,8 @@ static const struct option rows[] = {
 
     /* From here on ours. */
     { .name = "account", TEXT, .arg = "ACCOUNT", GROUP("Beyond swaks"), .help = "server, TLS and login of this account of envoi's file" },
-    { .name = "via", WIRE, .arg = "URL", GROUP("Beyond swaks"), .help = "through a proxy: socks5://HOST:PORT or http://HOST:PORT" },
+    { .name = "via", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV | OPTION_WIRE | OPTION_SECRET, .arg = "URL", GROUP("Beyond swaks"),
+      .help = "through a proxy: socks5://HOST:PORT or http://HOST:PORT" },
     { .name = "all_mx", FLAG, GROUP("Beyond swaks"), .help = "every MX host and address, each in its turn" },
     { .name = "dns_server", WIRE, .arg = "ADDRESS", GROUP("Beyond swaks"), .help = "ask this server for the MX records" },
     { .name = "mail_param", EACH | OPTION_WIRE, .arg = "NAME[=VALUE]", GROUP("Beyond swaks"), .help = "a parameter of MAIL" },

@@ -595,7 +595,7 @@ static bool plan_via(struct probe_plan *p, struct settings *account, struct err 
         return true;
     const char *host = strstr(s->value, "://"), *at = strrchr(s->value, '@');
     if (!host) {
-        said_wrong(s, e, "is no URL of a proxy: '%s'", s->value);
+        said_wrong(s, e, "is no URL of a proxy"); /* without it: it may hold a password */
         return err_hint(e, "write socks5://HOST:PORT or http://HOST:PORT");
     }
     host += 3;

@@ -1,0 +1,52 @@
+"""probe where others fail: proxies with passwords, servers that vanish in the handshake, name servers that say nothing, FIFOs."""
+
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from client import ENVOI, environment
+
+FROM, TO = "x@y.example", "a@b.example"
+PASSWORD = "keep-this-word"
+
+
+def probe(*args, timeout=60):
+    return subprocess.run([ENVOI, "probe", "-f", FROM, *map(str, args)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, env=environment(), timeout=timeout)
+
+
+@pytest.fixture
+def listener():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(10)
+        yield s
+
+
+# ---- secrets ----
+
+@pytest.mark.parametrize("args", [
+    ["--via", f"socks5://u:{PASSWORD}@127.0.0.1:1", "--dump"],
+    ["--via", f"socks5://u:{PASSWORD}@127.0.0.1:1", "--dump-as-body", "--dump-mail"],
+    ["--via", f"u:{PASSWORD}@127.0.0.1:1"],
+    [f"--no-auth-password={PASSWORD}"],
+])
+def test_no_password_is_shown(args):
+    assert PASSWORD not in probe("-s", "127.0.0.1:1", "-t", TO, *args).stdout
+
+
+def test_dump_tells_the_proxy():
+    assert "socks5://127.0.0.1:1\n" in probe("-s", "127.0.0.1", "-t", TO, "--via", f"socks5://u:{PASSWORD}@127.0.0.1:1", "--dump=transport").stdout
+
+
+def test_no_password_of_a_proxy_in_argv(listener):
+    url = f"socks5://u:{PASSWORD}@127.0.0.1:{listener.getsockname()[1]}"
+    with subprocess.Popen([ENVOI, "probe", "-s", "127.0.0.1", "-t", TO, "--via", url], stdout=subprocess.DEVNULL, env=environment()) as p:
+        listener.accept()[0].recv(1)  # it is past its options
+        with open(f"/proc/{p.pid}/cmdline", "rb") as f:
+            assert PASSWORD.encode() not in f.read()
+        p.kill()
