@@ -150,7 +150,7 @@ void probe_exit_tell(struct show_probe *show, const struct err *e, const struct 
         show_probe_error(show, "Error connecting to %s:\n\t%s%s%s", show->target ? show->target : "the server", e->text,
                          e->hint ? "\n\t" : "", e->hint ? e->hint : "");
     else if (words)
-        show_probe_error(show, words, e->fault == FAULT_LOST ? peer_name(p) : e->text);
+        show_probe_error(show, words, e->fault == FAULT_LOST && o->stage == STAGE_NONE ? peer_name(p) : e->text);
     else if (!e->server)
         tell_own(show, e);
 }

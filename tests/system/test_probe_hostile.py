@@ -50,3 +50,15 @@ def test_no_password_of_a_proxy_in_argv(listener):
         with open(f"/proc/{p.pid}/cmdline", "rb") as f:
             assert PASSWORD.encode() not in f.read()
         p.kill()
+
+
+# ---- those who do not answer ----
+
+def test_handshake_cut(listener):
+    def cut():
+        client = listener.accept()[0]
+        client.recv(1)
+        client.close()
+    threading.Thread(target=cut, daemon=True).start()
+    done = probe("-s", f"127.0.0.1:{listener.getsockname()[1]}", "-t", TO, "-tlsc")
+    assert done.returncode == 29 and "*** TLS startup failed (" in done.stdout and "failed (Remote host)" not in done.stdout, done.stdout
