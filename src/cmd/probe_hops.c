@@ -12,6 +12,11 @@
 
 static const usec LOOKUP_TIMEOUT = 30 * USEC_PER_SEC;
 
+static usec lookup_deadline(const struct account *a)
+{
+    return clock_deadline(a->timeout > 0 ? usec_min(LOOKUP_TIMEOUT, a->timeout) : LOOKUP_TIMEOUT);
+}
+
 static void one_hop_each(struct route *r, const struct mx_list *list)
 {
     const struct hop model = r->v[0];
@@ -36,7 +41,7 @@ bool probe_hops(struct probe_plan *p, struct hub *hub, struct err *e)
         return true;
     }
     err_move(e, &missing);
-    bool ok = dns && mx_lookup(&list, dns, p->mx_domain, clock_deadline(LOOKUP_TIMEOUT), hub, e);
+    bool ok = dns && mx_lookup(&list, dns, p->mx_domain, lookup_deadline(&p->account), hub, e);
     if (ok)
         one_hop_each(&p->route, &list);
     else
@@ -58,7 +63,7 @@ void probe_addresses(const struct hop *hop, const struct account *a, struct strl
     int status, errno_value, family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC;
     const struct addrinfo *list = NULL;
     struct pollset ps = POLLSET_INIT;
-    usec deadline = clock_deadline(LOOKUP_TIMEOUT);
+    usec deadline = lookup_deadline(a);
     struct resolve *r = hop->host ? resolve_start(hop->host, hop->port, family, 0) : NULL;
     while (r && !resolve_done(r, &status, &errno_value, &list) && clock_now() < deadline) {
         pollset_reset(&ps);

@@ -62,3 +62,13 @@ def test_handshake_cut(listener):
     threading.Thread(target=cut, daemon=True).start()
     done = probe("-s", f"127.0.0.1:{listener.getsockname()[1]}", "-t", TO, "-tlsc")
     assert done.returncode == 29 and "*** TLS startup failed (" in done.stdout and "failed (Remote host)" not in done.stdout, done.stdout
+
+
+def test_timeout_of_a_silent_name_server():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        start = time.monotonic()
+        done = probe("-t", TO, "--timeout", "1", "--dns-server", "127.0.0.1:%d" % s.getsockname()[1])
+    if "MX records cannot be looked up" in done.stdout:
+        pytest.skip("without libunbound")
+    assert done.returncode == 2 and time.monotonic() - start < 8 and "in time" in done.stdout, done.stdout
