@@ -160,6 +160,13 @@ static bool take_parts(struct probe_plan *p, struct err *e)
     return true;
 }
 
+/* Who opens it a second time may find nobody who writes. */
+static bool is_fifo(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 /* What cannot be read twice is held: where it is wanted several times, and inside a text. */
 static bool hold_all(struct probe_plan *p, struct err *e)
 {
@@ -169,9 +176,12 @@ static bool hold_all(struct probe_plan *p, struct err *e)
         return false;
     if (!d->n && !hold(p, &d->body, e))
         return false;
-    for (size_t i = 0; i < d->n; i++)
-        if ((again || shared) && d->parts[i].content.kind == CONTENT_INPUT && !hold(p, &d->parts[i].content, e))
+    for (size_t i = 0; i < d->n; i++) {
+        struct content *c = &d->parts[i].content;
+        bool once = c->kind == CONTENT_FILE ? is_fifo(c->fd) : (again || shared) && c->kind == CONTENT_INPUT;
+        if (once && !hold(p, c, e))
             return false;
+    }
     return d->body.kind != CONTENT_INPUT || hold(p, &d->body, e);
 }
 

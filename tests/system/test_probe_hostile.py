@@ -72,3 +72,13 @@ def test_timeout_of_a_silent_name_server():
     if "MX records cannot be looked up" in done.stdout:
         pytest.skip("without libunbound")
     assert done.returncode == 2 and time.monotonic() - start < 8 and "in time" in done.stdout, done.stdout
+
+
+# ---- what is read ----
+
+@pytest.mark.parametrize("option", ["--attach", "--attach-body"])
+def test_fifo(tmp_path, option):
+    os.mkfifo(tmp_path / "fifo")
+    threading.Thread(target=lambda: (tmp_path / "fifo").write_text("from a fifo\n"), daemon=True).start()
+    done = probe("-s", "127.0.0.1", "-t", TO, "--dump-mail", "--attach-type", "text/plain", option, f"@{tmp_path / 'fifo'}", timeout=20)
+    assert done.returncode == 0 and "from a fifo" in done.stdout
