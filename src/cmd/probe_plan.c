@@ -728,6 +728,10 @@ bool probe_plan_make(struct probe_plan *p, int argc, char *const *argv, struct e
         return false;
     plan_envelope(p);
     plan_dialogue(p, protocol);
+    if (needs_recipient(p) && p->env.n == 0) {
+        err_set(e, FAULT_USAGE, "no recipient is named");
+        return err_hint(e, "write --to you@example.org, or stop before RCPT with --quit-after");
+    }
     return probe_proxy(p, e) && plan_account(p, protocol, e) && probe_data_plan(p, e);
 }
 

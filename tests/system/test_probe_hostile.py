@@ -82,3 +82,8 @@ def test_fifo(tmp_path, option):
     threading.Thread(target=lambda: (tmp_path / "fifo").write_text("from a fifo\n"), daemon=True).start()
     done = probe("-s", "127.0.0.1", "-t", TO, "--dump-mail", "--attach-type", "text/plain", option, f"@{tmp_path / 'fifo'}", timeout=20)
     assert done.returncode == 0 and "from a fifo" in done.stdout
+
+
+def test_only_commas_are_no_recipients():
+    done = probe("-s", "127.0.0.1:1", "-t", ",")
+    assert done.returncode == 1 and "recipient" in done.stdout
