@@ -237,6 +237,8 @@ bool probe_proxy(struct probe_plan *p, struct err *e)
         return true;
     if (said && parts)
         return fail(&h, "--proxy says all of it; only --proxy-version goes with it", "'--proxy' does not go with '--proxy-%s'", "family …");
+    if (said && h.version == 1 && strpbrk(said, "\r\n"))
+        return fail(&h, "the server would take what follows for a command", "'%s' holds a line break", "--proxy");
     if (said)
         raw(&h, said, &p->preamble);
     else if (!(h.version == 1 ? line(&h, &p->preamble) : octets(&h, &p->preamble)))

@@ -87,3 +87,11 @@ def test_fifo(tmp_path, option):
 def test_only_commas_are_no_recipients():
     done = probe("-s", "127.0.0.1:1", "-t", ",")
     assert done.returncode == 1 and "recipient" in done.stdout
+
+
+# ---- what must not get onto the wire ----
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_no_command_behind_the_proxy_header(end):
+    done = probe("-s", "127.0.0.1:1", "-t", TO, "--proxy", f"TCP4 192.0.2.1 192.0.2.2 1 2{end}QUIT")
+    assert done.returncode == 35 and "line break" in done.stdout
