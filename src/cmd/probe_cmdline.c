@@ -392,7 +392,8 @@ bool probe_rc(struct probe_options *p, const char *file, const char *text, size_
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         size_t len = (size_t)((newline ? newline : end) - text);
         char *origin = xasprintf("%s:%d", file, number);
-        bool ok = rc_line(&(struct reader){ p, origin, e }, text, strnlen(text, len));
+        bool ok = memchr(text, 0, len) ? err_set(e, FAULT_USAGE, "%s: there is a NUL in this line", origin)
+                                       : rc_line(&(struct reader){ p, origin, e }, text, len);
         free(origin);
         if (!ok)
             return false;

@@ -95,3 +95,9 @@ def test_only_commas_are_no_recipients():
 def test_no_command_behind_the_proxy_header(end):
     done = probe("-s", "127.0.0.1:1", "-t", TO, "--proxy", f"TCP4 192.0.2.1 192.0.2.2 1 2{end}QUIT")
     assert done.returncode == 35 and "line break" in done.stdout
+
+
+def test_nul_in_a_file_of_options(tmp_path):
+    (tmp_path / "rc").write_bytes(b"helo me\nfrom x@y\0.example\n")
+    done = probe("-s", "127.0.0.1:1", "-t", TO, "--config", tmp_path / "rc")
+    assert done.returncode == 1 and f"{tmp_path / 'rc'}:2: " in done.stdout
