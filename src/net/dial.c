@@ -424,7 +424,7 @@ static bool attempts_running(const struct dial *d)
 }
 
 /* What to do about connect's errno. */
-static const struct {
+static const struct connect_hint {
     int reason;
     const char *hint;
 } connect_hints[] = {
@@ -437,16 +437,20 @@ static const struct {
     { EPERM, "a firewall of this machine forbids it" },
     { ECONNRESET, "the server, or a firewall on the way, cut the connection at once; this address "
                   "may be banned there" },
-    { ENOENT, "there is no such socket; is 'socket' right, and does the server run?" },
     { EADDRNOTAVAIL, "the machine has no address for it; is IPv6 switched off, or 'source_ip' wrong?" },
+    { 0, NULL },
+}, socket_hints[] = {
+    { ECONNREFUSED, "nobody listens on it; is 'socket' right, and does the server run?" },
+    { ENOENT, "there is no such socket; is 'socket' right, and does the server run?" },
+    { EACCES, "connecting needs permission to write to the socket, and to enter its directories" },
+    { 0, NULL },
 };
 
-static const char *hint_for(int reason)
+static const char *hint_for(const struct connect_hint *hints, int reason)
 {
-    for (size_t i = 0; i < sizeof connect_hints / sizeof *connect_hints; i++)
-        if (connect_hints[i].reason == reason)
-            return connect_hints[i].hint;
-    return NULL;
+    while (hints->hint && hints->reason != reason)
+        hints++;
+    return hints->hint;
 }
 
 /* All addresses and why each failed; with the deadline passed those under way have ETIMEDOUT. */
@@ -476,8 +480,8 @@ static enum io connect_failed(const struct dial *d, enum fault fault, struct err
         err_hint(e, "'source_ip' must be an address of this machine; '%s' is not", d->p.source_ip);
     else if (d->p.proxy != PROXY_NONE)
         err_hint(e, "'proxy_host' and 'proxy_port' say where the proxy is");
-    else if (hint_for(first))
-        err_hint(e, "%s", hint_for(first));
+    else if (hint_for(is_unix ? socket_hints : connect_hints, first))
+        err_hint(e, "%s", hint_for(is_unix ? socket_hints : connect_hints, first));
     err_stage(e, STAGE_CONNECT);
     return IO_ERROR;
 }
