@@ -34,7 +34,7 @@ enum event_kind {
     EV_OCTETS,      /* sent (bool), octets (string): what one write or read moved, in clear; only emitted when
                        hub_wants() it */
     EV_BODY,        /* octets: a message was sent (text transcript: how much) */
-    EV_CONTENT,     /* line: a line of the message itself; only emitted when hub_wants() it */
+    EV_CONTENT,     /* line: a line of the message itself, as it is sent (a dot doubled by DATA's rules); only emitted when hub_wants() it */
     EV_PROGRESS,    /* octets, total (where known): so much of the message has left; only emitted when hub_wants() it */
     EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), description
                        (GnuTLS's words), local (subject of our own certificate, where one was sent) */

@@ -88,6 +88,7 @@ static void copy(struct session *s, const char *p, size_t n)
     }
 }
 
+/* As it goes over the wire: a transcript is a script. */
 static void show_content(struct session *s, const char *p, size_t n)
 {
     struct buf *line = &s->body.line;
@@ -97,6 +98,8 @@ static void show_content(struct session *s, const char *p, size_t n)
     while (n > 0) {
         const char *lf = memchr(p, '\n', n);
         size_t len = lf ? (size_t)(lf - p) + 1 : n;
+        if (s->body.dotted && line->len == 0 && *p == '.')
+            buf_addc(line, '.');
         buf_add(line, p, len);
         p += len;
         n -= len;
