@@ -55,7 +55,7 @@ static const char *obstacle(const struct mechanism *m, bool named, const struct 
         const char *words;
     } rows[] = {
         { NEEDS_NAMING, named, "only when 'auth' names it" },
-        { NEEDS_USER, p->user && *p->user, "needs 'user'" },
+        { NEEDS_USER, p->user, "needs 'user'" },
         { NEEDS_PRIVACY, p->tls || p->clear_ok, "needs TLS" },
         { NEEDS_CERTIFICATE, named || p->client_certificate, "needs a client certificate" },
         { NEEDS_BINDING, p->binding_type && p->binding, "needs channel binding, which this connection does not have" },

@@ -16,7 +16,7 @@
 
 /* Strings are borrowed for the exchange's life. */
 struct sasl_params {
-    const char *user;
+    const char *user;         /* NULL: none; "" is a name like any other */
     const char *authzid;      /* NULL: none */
     const char *ntlm_domain;  /* NULL: none */
     const char *host;         /* for GSSAPI, DIGEST-MD5, OAUTHBEARER */

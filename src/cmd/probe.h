@@ -34,6 +34,7 @@ struct probe_plan {
     struct envelope env;
     struct deliver_probe probe;
     struct strlist xclient, mail_params, rcpt_params; /* what probe.session borrows: a plan stays where it was made */
+    struct strlist aliases;        /* … and probe.aliases */
     struct strlist mechanisms;     /* named for the login, in their order; several stand in account.auth with commas between */
     struct buf preamble;           /* what probe borrows */
     char *preamble_line;

@@ -29,6 +29,7 @@ static const struct outcome {
     { STAGE_STARTTLS, FAULT_UNAVAILABLE, EXIT_TLS,          "STARTTLS attempted but failed", "Host did not advertise STARTTLS" },
     { STAGE_STARTTLS, FAULT_NONE,        EXIT_TLS,          "STARTTLS attempted but failed", NULL },
     { STAGE_XCLIENT,  FAULT_NONE,        EXIT_XCLIENT,      "XCLIENT attempted but failed.  Exiting", NULL },
+    { STAGE_AUTH,     FAULT_USAGE,       EXIT_PREREQUISITE, NULL, NULL }, /* a mechanism we do not have */
     { STAGE_AUTH,     FAULT_UNAVAILABLE, EXIT_AUTH,         "No authentication type succeeded", "Host did not advertise authentication" },
     { STAGE_AUTH,     FAULT_NONE,        EXIT_AUTH,         "No authentication type succeeded", NULL },
     { STAGE_MAIL,     FAULT_NONE,        EXIT_MAIL,         NULL, NULL },

@@ -10,10 +10,6 @@
 
 #define NOBODY "-" /* a user for the account's checks, where the one that was said is empty */
 
-static const struct {
-    const char *alias, *mechanism;
-} aliases[] = { { "SPA", "NTLM" }, { "MSN", "NTLM" } };
-
 static const struct saying *said_auth(const struct probe_options *said, enum session_need *how)
 {
     static const struct {
@@ -31,58 +27,85 @@ static const struct saying *said_auth(const struct probe_options *said, enum ses
     return found;
 }
 
-/* NAME=MECHANISM of --auth-map, else the names everybody knows. NULL: neither. The caller's. */
-static char *mapped(const struct probe_options *said, const char *name)
+/* As we write it; NULL: we have none of that name. */
+static const char *mechanism_named(const char *name)
 {
+    const char *const *m = sasl_mechanisms();
+    while (*m && !ascii_ieq(*m, name))
+        m++;
+    return *m;
+}
+
+static bool no_mechanism(const struct saying *s, const char *name, struct err *e)
+{
+    const char *near = ascii_nearest(name, sasl_mechanisms());
+    said_wrong(s, e, "names no mechanism we know: '%s'", name);
+    err_stage(e, STAGE_AUTH);
+    return near ? err_hint(e, "did you mean '%s'?", near) : err_hint(e, "--support lists them");
+}
+
+static void add_alias(struct strlist *aliases, const char *name, size_t len, const char *mechanism)
+{
+    strlist_add_own(aliases, xasprintf("%.*s=%s", (int)len, name, mechanism));
+}
+
+/* NAME=MECHANISM of --auth-map, and the names everybody knows. */
+static bool map(struct probe_plan *p, struct strlist *aliases, struct err *e)
+{
+    static const char *const everybodys[] = { "SPA", "MSN" };
+    const struct saying *s = said_last(p->said, "auth_map");
     struct strlist pairs = STRLIST_INIT;
-    char *mechanism = NULL;
-    strlist_split(&pairs, said_text(said, "auth_map") ? said_text(said, "auth_map") : "", ", ");
-    for (size_t i = 0; i < pairs.n && !mechanism; i++) {
+    bool ok = true;
+    strlist_split(&pairs, s ? s->value : "", ", ");
+    for (size_t i = 0; ok && i < pairs.n; i++) {
         size_t len = strcspn(pairs.v[i], "=");
-        if (len == strlen(name) && ascii_ieqn(pairs.v[i], name, len) && pairs.v[i][len])
-            mechanism = xstrdup(pairs.v[i] + len + 1);
+        const char *mechanism = pairs.v[i][len] ? mechanism_named(pairs.v[i] + len + 1) : NULL;
+        if (!len || !pairs.v[i][len]) {
+            ok = said_wrong(s, e, "has no name and mechanism in '%s'", pairs.v[i]);
+            err_hint(e, "write NAME=MECHANISM, as in X-PLAIN=PLAIN");
+        } else if (!mechanism) {
+            ok = no_mechanism(s, pairs.v[i] + len + 1, e);
+        } else {
+            add_alias(aliases, pairs.v[i], len, mechanism);
+        }
     }
-    for (size_t i = 0; i < sizeof aliases / sizeof *aliases && !mechanism; i++)
-        if (ascii_ieq(aliases[i].alias, name))
-            mechanism = xstrdup(aliases[i].mechanism);
+    for (size_t i = 0; i < sizeof everybodys / sizeof *everybodys; i++)
+        add_alias(aliases, everybodys[i], strlen(everybodys[i]), "NTLM");
     strlist_free(&pairs);
-    return mechanism;
+    return ok;
 }
 
-static bool is_mechanism(const char *name)
+static const char *meaning(const struct strlist *aliases, const char *name)
 {
-    for (const char *const *m = sasl_mechanisms(); *m; m++)
-        if (ascii_ieq(*m, name))
-            return true;
-    return false;
+    for (size_t i = 0; i < aliases->n; i++) {
+        size_t len = strcspn(aliases->v[i], "=");
+        if (len == strlen(name) && ascii_ieqn(aliases->v[i], name, len))
+            return aliases->v[i] + len + 1;
+    }
+    return mechanism_named(name);
 }
 
-/* What was named, as mechanisms. None of several known: an error; so is the only one unknown. */
-static bool mechanisms(struct probe_plan *p, const struct saying *s, struct strlist *list, struct err *e)
+/* What was named, as mechanisms; the names themselves go before all others a server may use. None of several known: an error; so is the
+ * only one unknown. */
+static bool mechanisms(struct probe_plan *p, const struct saying *s, struct err *e)
 {
-    struct strlist names = STRLIST_INIT;
+    struct strlist names = STRLIST_INIT, known = STRLIST_INIT;
+    bool ok = map(p, &known, e);
     strlist_split(&names, s && *s->value && !ascii_ieq(s->value, "any") ? s->value : "", ", ");
-    for (size_t i = 0; i < names.n; i++) {
-        char *alias = mapped(p->said, names.v[i]);
-        const char *name = alias ? alias : names.v[i];
-        if (is_mechanism(name))
-            strlist_add(list, name);
-        free(alias);
+    for (size_t i = 0; ok && i < names.n; i++) {
+        const char *mechanism = meaning(&known, names.v[i]);
+        if (!mechanism)
+            continue;
+        add_alias(&p->aliases, names.v[i], strlen(names.v[i]), mechanism);
+        if (!strlist_has(&p->mechanisms, mechanism))
+            strlist_add(&p->mechanisms, mechanism);
     }
-    bool ok = !names.n || list->n;
-    if (!ok) {
-        const char *near = ascii_nearest(names.v[0], sasl_mechanisms());
-        said_wrong(s, e, "names no mechanism we know: '%s'", s->value);
-        err_stage(e, STAGE_AUTH);
-        if (near)
-            err_hint(e, "did you mean '%s'?", near);
-        else
-            err_hint(e, "--support lists them");
-    }
-    for (size_t i = 0; i < list->n; i++)
-        for (char *c = list->v[i]; *c; c++)
-            *c = ascii_upper(*c);
+    ok = ok && (!names.n || p->mechanisms.n || no_mechanism(s, names.v[0], e));
+    for (size_t i = 0; i < known.n; i++)
+        strlist_add(&p->aliases, known.v[i]);
+    p->probe.aliases = &p->aliases;
     strlist_free(&names);
+    strlist_free(&known);
     return ok;
 }
 
@@ -175,7 +198,7 @@ bool probe_login(struct probe_plan *p, struct settings *account, enum session_tl
     const struct saying *s = said_auth(p->said, &session->auth_need);
     if (!s && !wanted && !said_flag(p->said, "auth_user") && !said_flag(p->said, "auth_password"))
         return probe_say(account, "auth", "off", NULL, e);
-    if (!mechanisms(p, s, &p->mechanisms, e) || !extras(p, account, e))
+    if (!mechanisms(p, s, e) || !extras(p, account, e))
         return false;
     bool named = p->mechanisms.n > 0, clear = tls != SESSION_TLS_REQUIRED && tls != SESSION_TLS_IMPLICIT;
     /* Where TLS may be left out, naming a mechanism permits it in clear, and a certificate that is not good is no worse. */

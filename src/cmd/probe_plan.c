@@ -743,6 +743,7 @@ void probe_plan_free(struct probe_plan *p)
     account_free(&p->account);
     envelope_free(&p->env);
     strlist_free(&p->xclient);
+    strlist_free(&p->aliases);
     strlist_free(&p->mechanisms);
     strlist_free(&p->mail_params);
     strlist_free(&p->rcpt_params);

@@ -29,6 +29,8 @@ struct deliver_probe {
                                       unless … */
     bool secret_anyway;            /* … the user said so; also: in clear, where a mechanism that `auth` names is allowed
                                       anyway */
+    const struct strlist *aliases; /* "NAME=MECHANISM": what a server may call a mechanism; of several the first it
+                                      offers. NULL: none */
     bool keep_pem;                 /* EV_CERTIFICATE has `pem` */
 };
 

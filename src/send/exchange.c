@@ -15,6 +15,7 @@ struct exchange {
     struct sasl *sasl;
     const char *mechanism;
     struct strlist wanted; /* one, but for a probe; "on": any */
+    struct strlist offered; /* mechanisms, whatever the server calls them */
     struct strlist tried;
     const char *binding_type;
     struct buf binding;
@@ -38,6 +39,7 @@ void exchange_free(struct exchange *x)
         return;
     sasl_free(x->sasl);
     strlist_free(&x->wanted);
+    strlist_free(&x->offered);
     strlist_free(&x->tried);
     buf_free(&x->binding);
     err_clear(&x->err);
@@ -77,12 +79,47 @@ static bool clear_ok(const struct exchange *x, const struct stream *stream)
     return server_is_local(x, stream) || (a->auth_explicit && a->tls_explicit_off);
 }
 
-/* What the server offers; where it says nothing and a probe assumes AUTH, what is wanted. */
-static const struct strlist *offered(const struct exchange *x, const struct session *s)
+/* The name in "NAME=MECHANISM", where the server offers it, as the server writes it; else NULL. */
+static const char *alias_offered(const char *alias, const struct strlist *told)
 {
-    const struct strlist *told = &session_caps(s)->auth;
-    bool named = !strlist_has_nocase(&x->wanted, "on");
-    return x->p.probe && told->n == 0 && named ? &x->wanted : told;
+    size_t n = strcspn(alias, "=");
+    for (size_t i = 0; i < told->n; i++)
+        if (strlen(told->v[i]) == n && ascii_ieqn(told->v[i], alias, n))
+            return told->v[i];
+    return NULL;
+}
+
+static const char *alias_mechanism(const char *alias)
+{
+    return alias + strcspn(alias, "=") + 1;
+}
+
+static const struct strlist *aliases_of(const struct exchange *x)
+{
+    static const struct strlist none = STRLIST_INIT;
+    return x->p.probe && x->p.probe->aliases ? x->p.probe->aliases : &none;
+}
+
+/* What the server offers, by its own names and by those it may mean; where it says nothing and a probe assumes AUTH, what is wanted. */
+static void read_offer(struct exchange *x, const struct session *s)
+{
+    const struct strlist *told = &session_caps(s)->auth, *aliases = aliases_of(x);
+    bool assumed = x->p.probe && told->n == 0 && !strlist_has_nocase(&x->wanted, "on");
+    strlist_copy(&x->offered, assumed ? &x->wanted : told);
+    for (size_t i = 0; i < aliases->n; i++)
+        if (alias_offered(aliases->v[i], told) && !strlist_has_nocase(&x->offered, alias_mechanism(aliases->v[i])))
+            strlist_add(&x->offered, alias_mechanism(aliases->v[i]));
+}
+
+static const char *name_on_wire(const struct exchange *x, const struct session *s, const char *mechanism)
+{
+    const struct strlist *aliases = aliases_of(x);
+    for (size_t i = 0; i < aliases->n; i++) {
+        const char *name = alias_offered(aliases->v[i], &session_caps(s)->auth);
+        if (name && ascii_ieq(alias_mechanism(aliases->v[i]), mechanism))
+            return name;
+    }
+    return mechanism;
 }
 
 static struct sasl_params sasl_params(struct exchange *x, const struct session *s, const struct stream *stream)
@@ -90,7 +127,7 @@ static struct sasl_params sasl_params(struct exchange *x, const struct session *
     const struct account *a = x->p.account;
     const struct strlist *told = &session_caps(s)->auth;
     struct sasl_params p = {
-        .user = a->user,
+        .user = x->p.probe || (a->user && *a->user) ? a->user : NULL, /* a probe may log in as nobody */
         .ntlm_domain = a->ntlmdomain,
         .host = x->p.hop->host ? x->p.hop->host : "localhost",
         .port = x->p.hop->port,
@@ -128,25 +165,24 @@ static void refused(struct exchange *x, const struct reply *r, struct err *e)
 
 /* The first of those wanted that can be used and was not yet; NULL: *e says why the first cannot be, where one is
  * left. */
-static const char *pick(const struct exchange *x, const struct session *s, const struct sasl_params *p, struct err *e)
+static const char *pick(const struct exchange *x, const struct sasl_params *p, struct err *e)
 {
     const char *mechanism = NULL;
     for (size_t i = 0; i < x->wanted.n && !mechanism; i++)
         if (x->wanted.n == 1 || !strlist_has_nocase(&x->tried, x->wanted.v[i]))
-            mechanism = sasl_choose(offered(x, s), x->wanted.v[i], &x->tried, p, e);
+            mechanism = sasl_choose(&x->offered, x->wanted.v[i], &x->tried, p, e);
     if (mechanism)
         err_clear(e);
     return mechanism;
 }
 
 /* Where only privacy is missing, the user of a probe can do without it. */
-static void explain_privacy(const struct exchange *x, const struct session *s, const struct stream *stream,
-                            const struct sasl_params *p, struct err *e)
+static void explain_privacy(const struct exchange *x, const struct stream *stream, const struct sasl_params *p, struct err *e)
 {
     struct sasl_params anyway = *p;
     struct err ignored = ERR_INIT;
     anyway.clear_ok = true;
-    const char *mechanism = x->p.probe && !p->clear_ok ? pick(x, s, &anyway, &ignored) : NULL;
+    const char *mechanism = x->p.probe && !p->clear_ok ? pick(x, &anyway, &ignored) : NULL;
     err_clear(&ignored);
     if (!mechanism)
         return;
@@ -179,9 +215,10 @@ static void choose(struct exchange *x, struct session *s, const struct stream *s
             return;
         }
     }
-    const char *mechanism = pick(x, s, &p, &e);
+    read_offer(x, s);
+    const char *mechanism = pick(x, &p, &e);
     if (!mechanism) {
-        explain_privacy(x, s, stream, &p, &e);
+        explain_privacy(x, stream, &p, &e);
         if (refusal) { /* what the server said tells more than that nothing is left to try */
             err_clear(&e);
             refused(x, refusal, &e);
@@ -197,7 +234,7 @@ static void choose(struct exchange *x, struct session *s, const struct stream *s
     bool has_initial = false;
     x->sasl = sasl_start(mechanism, &p, &initial, &has_initial, &e);
     if (x->sasl) {
-        session_auth_start(s, mechanism, has_initial ? &initial : NULL);
+        session_auth_start(s, name_on_wire(x, s, mechanism), has_initial ? &initial : NULL);
     } else {
         err_stage(&e, STAGE_AUTH);
         session_auth_give_up(s, &e);
