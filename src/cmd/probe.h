@@ -1,6 +1,6 @@
 /* probe: one SMTP transaction under full control: swaks's job, with swaks's words. probe_options.c reads what was said (command line,
- * .swaksrc, environment, prompts), probe_plan.c makes a plan of it in the engine's terms, probe_data.c the message; probe.c carries the
- * plan out, show/show_probe.c prints it, probe_load.c repeats it. */
+ * .swaksrc, environment, prompts), probe_plan.c makes a plan of it in the engine's terms (each subject in a file of its own: probe_parts.h),
+ * probe_data.c the message; probe.c carries the plan out, show/show_probe.c prints it, probe_load.c repeats it. */
 #ifndef CMD_PROBE_H
 #define CMD_PROBE_H
 

@@ -6,6 +6,18 @@
 #include "cmd/probe_said.h"
 #include "conf/settings.h"
 
+/* probe_target.c: the hop, and what the account has to know of it. hop->port is the protocol's own port before. */
+bool probe_one_target(const struct probe_options *said, struct err *e);
+bool probe_target(struct probe_plan *p, struct settings *account, struct hop *hop, struct err *e);
+
+/* probe_dialogue.c: all but HELO, which is the protocol's; does it come to RCPT? */
+bool probe_stops(struct probe_plan *p, struct err *e);
+bool probe_comes_to_rcpt(const struct probe_plan *p);
+void probe_dialogue(struct probe_plan *p);
+
+/* probe_output.c */
+bool probe_output(struct probe_plan *p, struct err *e);
+
 /* probe_proxy.c: the PROXY header (HAProxy's proxy-protocol.txt, 2.1 and 2.2) into p->preamble and p->preamble_line. What is wrong is
  * FAULT_USAGE at STAGE_PROXY. */
 bool probe_proxy(struct probe_plan *p, struct err *e);
