@@ -25,6 +25,7 @@ struct run {
     usec started;
     size_t hops;          /* how many there are to choose from now */
     unsigned connections;
+    bool told;            /* why this connection failed */
     int first_failure;    /* exit status; 0: none */
 };
 
@@ -51,18 +52,23 @@ static bool open_named(const char *path, int flags, FILE **f, struct err *e)
     return true;
 }
 
-static bool files_open(struct run *r, struct err *e)
+/* Transcript and errors; where one cannot be opened it goes where it went without being named. */
+static bool streams_open(struct run *r, struct err *e)
 {
     const struct probe_plan *p = &r->plan;
-    if (!open_named(p->output, O_APPEND, &r->out, e))
-        return false;
-    if (p->output && p->errors && strcmp(p->output, p->errors) == 0)
+    bool ok = open_named(p->output, O_APPEND, &r->out, e);
+    if (ok && p->output && p->errors && strcmp(p->output, p->errors) == 0)
         r->errors = r->out;
-    else if (!open_named(p->errors, O_APPEND, &r->errors, e))
-        return false;
+    else
+        ok = ok && open_named(p->errors, O_APPEND, &r->errors, e);
     r->plan.show.out = r->out;
     r->plan.show.err = r->errors;
-    return open_named(p->peer_cert, O_TRUNC, &r->cert, e) && open_named(p->peer_chain, O_TRUNC, &r->chain, e);
+    return ok;
+}
+
+static bool certificates_open(struct run *r, struct err *e)
+{
+    return open_named(r->plan.peer_cert, O_TRUNC, &r->cert, e) && open_named(r->plan.peer_chain, O_TRUNC, &r->chain, e);
 }
 
 static void close_own(FILE *f)
@@ -120,6 +126,21 @@ static void listen_to_events(struct run *r)
         hub_listen(&r->hub, EV_MASK(EV_CERTIFICATE), on_certificate, r);
 }
 
+/* Once for a connection: when it is given up, or when it is over. */
+static void tell_failure(void *ctx, const struct err *e)
+{
+    struct run *r = ctx;
+    struct err shown = ERR_INIT;
+    if (r->told)
+        return;
+    r->told = err_is_set(e);
+    err_copy(&shown, e);
+    credentials_mask(&r->credentials, &shown);
+    probe_exit_words(&shown);
+    probe_exit_tell(&r->plan.show, &shown, &r->plan);
+    err_clear(&shown);
+}
+
 /* ---- the hops ---- */
 
 /* The target as it was said, where there is only one. */
@@ -162,15 +183,17 @@ static int deliver_over(struct run *r, const struct hop *hop)
     };
     char *name = hop_name(r, hop);
     envelope_reset(&p->env);
+    r->told = false;
     p->show.child = hop->command.n > 0;
     p->show.target = name;
     struct deliver *d = deliver_new(&params);
     deliver_run(d, &e);
     credentials_mask(&r->credentials, &e);
     int status = probe_exit(&e, d, &p->env, p);
+    probe_exit_words(&e);
     bool broken = e.fault == FAULT_LOST || e.stage == STAGE_TLS;
     show_probe_tls_end(&p->show, e.stage != STAGE_TLS);
-    probe_exit_tell(&p->show, &e, p);
+    tell_failure(r, &e);
     show_probe_close(&p->show, !broken);
     tell_result(r, d, hop, &e, status);
     deliver_free(d);
@@ -223,13 +246,18 @@ static int deliver_all(struct run *r)
 
 /* ---- the jobs ---- */
 
+/* Before there was a connection. */
 static int fail(struct run *r, struct err *e)
 {
     int status = probe_exit(e, NULL, &r->plan.env, &r->plan);
+    probe_exit_words(e);
+    if (r->plan.json && !r->report)
+        r->report = show_report_open(&r->hub);
     if (r->report)
         emit(&r->hub, 0, EV_RESULT, F_STR("errormsg", e->text), F_STR("hint", e->hint), F_INT("exit", status),
              F_STR("meaning", probe_exit_meaning(status)), F_STR("fault", fault_word(e->fault)));
-    cmd_fail(e);
+    probe_exit_tell(&r->plan.show, e, &r->plan);
+    err_clear(e);
     return status;
 }
 
@@ -241,6 +269,8 @@ static int send_one(struct run *r, struct err *e)
     if ((r->plan.route.n > 1 || r->plan.all_mx) && !message_spool(&r->message, e))
         return fail(r, e);
     credentials_init(&r->credentials, &r->plan.account, &r->hub, clock_deadline(r->plan.account.deadline));
+    r->plan.probe.session.leaving = tell_failure;
+    r->plan.probe.session.leaving_ctx = r;
     int status = deliver_all(r);
     credentials_free(&r->credentials);
     show_report_close(r->report, r->out);
@@ -303,7 +333,10 @@ static int run(int argc, char *const *argv)
     struct err e = ERR_INIT;
     hub_init(&r.hub);
     message_init(&r.message);
-    bool ok = probe_plan_make(&r.plan, argc, argv, &e) && files_open(&r, &e);
+    bool ok = probe_plan_make(&r.plan, argc, argv, &e);
+    ok = streams_open(&r, &e) && ok && certificates_open(&r, &e);
+    for (size_t i = 0; i < r.plan.warnings.n; i++)
+        show_probe_error(&r.plan.show, "%s", r.plan.warnings.v[i]);
     int status = ok ? jobs[r.plan.job](&r, &e) : fail(&r, &e);
     show_report_close(r.report, r.out);
     message_free(&r.message);

@@ -40,6 +40,7 @@ struct probe_plan {
     char *preamble_line;
     struct probe_data *data;
     struct show_probe show;
+    struct strlist warnings;       /* of what was said */
     char *output, *errors;         /* files for what would go to standard output and standard error; NULL: those */
     char *peer_cert, *peer_chain;  /* PEM of the server's certificate or chain goes to this file; "-": with the transcript; NULL: nowhere */
     bool json;
@@ -69,7 +70,10 @@ bool probe_hops(struct probe_plan *p, struct hub *hub, struct err *e);
 /* All addresses of the hop's host, where it has one; adds none where there is no answer. */
 void probe_addresses(const struct hop *hop, const struct account *a, struct strlist *addresses);
 
-/* Says with swaks's words what no line of the dialogue has said. */
+/* An account's options that a hint names become those of a probe. */
+void probe_exit_words(struct err *e);
+
+/* Says with swaks's words what no line of the dialogue has said, and the hint. */
 void probe_exit_tell(struct show_probe *show, const struct err *e, const struct probe_plan *p);
 
 int probe_exit(const struct err *e, const struct deliver *d, const struct envelope *env, const struct probe_plan *p);

@@ -13,7 +13,6 @@
 
 #include "base/ascii.h"
 #include "base/file.h"
-#include "cmd/cmd.h"
 #include "cmd/probe_parts.h"
 #include "conf/subst.h"
 #include "mail/compose.h"
@@ -64,18 +63,15 @@ static size_t readers_of_input(const struct probe_options *said)
 }
 
 /* An older swaks read a file that is named without '@', too. */
-static void warn_of_file(const struct saying *s)
+static void warn_of_file(struct probe_plan *p, const struct saying *s)
 {
     struct stat st;
     if (strpbrk(s->value, "\n%") || strstr(s->value, "\\n") || stat(s->value, &st) < 0 || !S_ISREG(st.st_mode))
         return;
-    struct strlist warnings = STRLIST_INIT;
-    strlist_add_own(&warnings, xasprintf("'%s' is sent as it stands here; the file of that name is @%s", s->value, s->value));
-    cmd_warn(&warnings);
-    strlist_free(&warnings);
+    strlist_add_own(&p->warnings, xasprintf("'%s' is sent as it stands here; the file of that name is @%s", s->value, s->value));
 }
 
-static bool content_of(const struct saying *s, struct content *c, struct err *e)
+static bool content_of(struct probe_plan *p, const struct saying *s, struct content *c, struct err *e)
 {
     *c = (struct content){ .kind = CONTENT_TEXT, .text = s->value, .fd = -1, .held = BUF_INIT };
     if (strcmp(s->value, "-") == 0) {
@@ -98,7 +94,7 @@ static bool content_of(const struct saying *s, struct content *c, struct err *e)
     } else if (s->value[0] == '@') {
         c->text = s->value + 1;
     } else {
-        warn_of_file(s);
+        warn_of_file(p, s);
     }
     return true;
 }
@@ -152,7 +148,7 @@ static bool take_parts(struct probe_plan *p, struct err *e)
         struct part *part = &d->parts[d->n++];
         *part = (struct part){ .as = next };
         part->as.role = body ? COMPOSE_BODY : in_line ? COMPOSE_INLINE : COMPOSE_ATTACHMENT;
-        if (!content_of(s, &part->content, e))
+        if (!content_of(p, s, &part->content, e))
             return false;
         next = (struct compose_part){ .type = body ? NULL : next.type };
         in_line = false;
@@ -210,7 +206,7 @@ bool probe_data_plan(struct probe_plan *p, struct err *e)
         return err_hint(e, "it is for octets of your own: --data @FILE");
     }
     take_dump(p);
-    return (!data || content_of(data, &d->data, e)) && (!body || content_of(body, &d->body, e)) && take_parts(p, e) && hold_all(p, e);
+    return (!data || content_of(p, data, &d->data, e)) && (!body || content_of(p, body, &d->body, e)) && take_parts(p, e) && hold_all(p, e);
 }
 
 void probe_data_free(struct probe_data *d)

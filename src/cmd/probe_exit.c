@@ -1,4 +1,5 @@
 /* probe_exit: how a probe ended, in swaks's numbers and words. One table: the stage and the fault give both. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/probe.h"
@@ -131,12 +132,41 @@ static const char *peer_name(const struct probe_plan *p)
     return hop && hop->command.n > 0 ? "Child process" : hop && hop->socket ? "Socket" : "Remote host";
 }
 
-/* Our own sentence, where swaks has none; the hint goes with it. */
-static void tell_own(struct show_probe *show, const struct err *e)
+/* Hints speak of the options of an account. */
+static const char *const own_words[][2] = {
+    { "set 'tls' to on and 'tls_starttls' to off", "use '-tlsc'" },
+    { "set 'tls on'", "use '-tls'" },
+    { "'tls_starttls on'", "'-tls'" },
+    { ", or set 'auth' to off", "; '-ao' goes on without a login" },
+    { "leave out 'user' if it wants no login", "go on without a login ('-ao')" },
+    { "'auth on'", "'-a' alone" },
+    { "'auth plain'", "'-a PLAIN'" },
+    { "'source_ip'", "'--local-interface'" },
+    { "'tls_trust_file ", "'--tls-ca-path " },
+    { "'tls_trust_file'", "'--tls-ca-path'" },
+    { "'host' or 'tls_host_override'", "'--server' or '--tls-verify-target'" },
+    { "trust just this one with", "in an account ('--account') trust just this one with" },
+    { "'tls_cert_file'", "'--tls-cert'" },
+    { "'tls_key_file'", "'--tls-key'" },
+    { "'tls_priorities'", "'--tls-cipher'" },
+    { "'proxy_host' and 'proxy_port' say", "'--via' says" },
+    { "'proxy_user' and 'proxy_password'", "user and password in '--via'" },
+};
+
+static void replace(char **text, const char *what, const char *by)
 {
-    show_probe_error(show, "%s", e->text);
-    if (e->hint)
-        show_probe_error(show, "hint: %s", e->hint);
+    const char *at = strstr(*text, what);
+    if (!at)
+        return;
+    char *changed = xasprintf("%.*s%s%s", (int)(at - *text), *text, by, at + strlen(what));
+    free(*text);
+    *text = changed;
+}
+
+void probe_exit_words(struct err *e)
+{
+    for (size_t i = 0; e->hint && i < sizeof own_words / sizeof *own_words; i++)
+        replace(&e->hint, own_words[i][0], own_words[i][1]);
 }
 
 void probe_exit_tell(struct show_probe *show, const struct err *e, const struct probe_plan *p)
@@ -148,10 +178,11 @@ void probe_exit_tell(struct show_probe *show, const struct err *e, const struct 
     if (e->fault == FAULT_TIMEOUT && o->status > EXIT_PREREQUISITE && o->status != EXIT_TLS)
         show_probe_refusal(show, "Timeout (%lld secs) waiting for server response", (long long)(p->account.timeout / USEC_PER_SEC));
     else if (o->status == EXIT_CONNECT)
-        show_probe_error(show, "Error connecting to %s:\n\t%s%s%s", show->target ? show->target : "the server", e->text,
-                         e->hint ? "\n\t" : "", e->hint ? e->hint : "");
+        show_probe_error(show, "Error connecting to %s:\n\t%s", show->target ? show->target : "the server", e->text);
     else if (words)
         show_probe_error(show, words, e->fault == FAULT_LOST && o->stage == STAGE_NONE ? peer_name(p) : e->text);
     else if (!e->server)
-        tell_own(show, e);
+        show_probe_error(show, "%s", e->text);
+    if (e->hint)
+        show_probe_error(show, "hint: %s", e->hint);
 }

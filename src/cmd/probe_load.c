@@ -330,8 +330,9 @@ int probe_load(struct probe_plan *p)
     }
     int status = worst(&l);
     if (err_is_set(&l.err)) {
-        probe_exit_tell(&p->show, &l.err, p);
         status = probe_exit(&l.err, NULL, &p->env, p);
+        probe_exit_words(&l.err);
+        probe_exit_tell(&p->show, &l.err, p);
     }
     credentials_free(&l.credentials);
     hub_free(&l.hub);

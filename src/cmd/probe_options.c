@@ -40,6 +40,7 @@ static const char *const drop_stops[] = {
 static const char *const sections[] = {
     "support", "app", "output", "transport", "protocol", "xclient", "proxy", "tls", "auth", "data", "all", NULL,
 };
+static const char *const lapses[] = { "i", "integer", NULL };
 static const char *const silences[] = { "1", "2", "3", NULL };
 static const char *const versions[] = { "1", "2", NULL };
 static const char *const families[] = { "TCP4", "TCP6", "UNKNOWN", "AF_UNSPEC", "AF_INET", "AF_INET6", "AF_UNIX", NULL };
@@ -154,7 +155,8 @@ static const struct option rows[] = {
     { .letter = 'g', FLAG, HAND },
 
     { .name = "suppress_data", .letter = 'n', FLAG, GROUP("Output"), .help = "the message is summed up" },
-    { .name = "show_time_lapse", .also = "stl", MAYBE, .arg = "i", GROUP("Output"), .help = "how long each reply took; i: in whole seconds" },
+    { .name = "show_time_lapse", .also = "stl", .type = OPTION_WORD, .flags = OPTION_IN_ARGV | OPTION_VALUE_OPTIONAL,
+      .words = lapses, .arg = "i", GROUP("Output"), .help = "how long each reply took; i: in whole seconds" },
     { .name = "show_raw_text", .also = "raw", FLAG, GROUP("Output"), .help = "hex dumps of what is read and written" },
     { .name = "no_info_hints", .also = "nih", FLAG, GROUP("Output"), .help = "no '=== ' in front" },
     { .name = "no_send_hints", .also = "nsh", FLAG, GROUP("Output"), .help = "no ' -> ' in front" },

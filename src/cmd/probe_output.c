@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/ascii.h"
 #include "cmd/probe_parts.h"
 
 /* "&STDOUT" and "&STDERR" are the streams themselves. */
@@ -12,15 +11,18 @@ static char *output_of(const struct probe_options *said, const char *option, con
     return file && strcmp(file, itself) != 0 ? xstrdup(file) : NULL;
 }
 
-static bool plan_lapse(struct probe_plan *p, struct err *e)
+static enum show_probe_lapse lapse(const struct probe_options *said)
 {
-    const struct saying *s = said_last(p->said, "show_time_lapse");
-    if (s && *s->value && ascii_lower(*s->value) != 'i') {
-        said_wrong(s, e, "cannot be '%s'", s->value);
-        return err_hint(e, "write i for whole seconds, or nothing");
-    }
-    p->show.lapse = !s ? PROBE_LAPSE_OFF : *s->value ? PROBE_LAPSE_SECONDS : PROBE_LAPSE_EXACT;
-    return true;
+    return !said_flag(said, "show_time_lapse") ? PROBE_LAPSE_OFF
+           : said_text(said, "show_time_lapse") ? PROBE_LAPSE_SECONDS : PROBE_LAPSE_EXACT;
+}
+
+static enum show_probe_silence silence(const struct probe_options *said)
+{
+    const char *text = said_text(said, "silent");
+    if (!said_flag(said, "silent"))
+        return PROBE_LOUD;
+    return text && strcmp(text, "2") == 0 ? PROBE_ERRORS_ONLY : text && strcmp(text, "3") == 0 ? PROBE_SILENT : PROBE_UNTIL_ERROR;
 }
 
 static char *peer_file(const struct probe_options *said, const char *option)
@@ -29,7 +31,7 @@ static char *peer_file(const struct probe_options *said, const char *option)
     return said_flag(said, option) ? xstrdup(file ? file : "-") : NULL;
 }
 
-bool probe_output(struct probe_plan *p, struct err *e)
+void probe_output(struct probe_plan *p)
 {
     const struct probe_options *said = p->said;
     const struct {
@@ -47,10 +49,8 @@ bool probe_output(struct probe_plan *p, struct err *e)
         *flags[i].at = said_flag(said, flags[i].option);
     if (said_flag(said, "no_hints"))
         p->show.no_send_hints = p->show.no_receive_hints = true;
-    const char *silent = said_text(said, "silent");
-    p->show.silence = !said_flag(said, "silent") ? PROBE_LOUD
-                      : silent && strcmp(silent, "2") == 0 ? PROBE_ERRORS_ONLY
-                      : silent && strcmp(silent, "3") == 0 ? PROBE_SILENT : PROBE_UNTIL_ERROR;
+    p->show.silence = silence(said);
+    p->show.lapse = lapse(said);
     p->output = output_of(said, "output_file_stdout", "&STDOUT");
     p->errors = output_of(said, "output_file_stderr", "&STDERR");
     p->peer_cert = peer_file(said, "tls_get_peer_cert");
@@ -59,5 +59,4 @@ bool probe_output(struct probe_plan *p, struct err *e)
     p->probe.keep_pem = p->peer_cert || p->peer_chain;
     p->repeat = said_text(said, "repeat") ? atol(said_text(said, "repeat")) : 1;
     p->parallel = said_text(said, "parallel") ? atol(said_text(said, "parallel")) : 1;
-    return plan_lapse(p, e);
 }

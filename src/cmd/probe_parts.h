@@ -15,8 +15,8 @@ bool probe_stops(struct probe_plan *p, struct err *e);
 bool probe_comes_to_rcpt(const struct probe_plan *p);
 void probe_dialogue(struct probe_plan *p);
 
-/* probe_output.c */
-bool probe_output(struct probe_plan *p, struct err *e);
+/* probe_output.c: also of what was read before an option was found wrong. */
+void probe_output(struct probe_plan *p);
 
 /* probe_proxy.c: the PROXY header (HAProxy's proxy-protocol.txt, 2.1 and 2.2) into p->preamble and p->preamble_line. What is wrong is
  * FAULT_USAGE at STAGE_PROXY. */

@@ -12,13 +12,6 @@
 #define DEFAULT_TIMEOUT "30s"
 #define LONGEST "24h" /* what "no timeout" means */
 
-static void replace(char **at, const char *text)
-{
-    char *copy = xstrdup(text);
-    free(*at);
-    *at = copy;
-}
-
 bool probe_say(struct settings *account, const char *name, const char *value, const struct saying *s, struct err *e)
 {
     const struct option *o = option_by_name(account->table, name, strlen(name));
@@ -168,8 +161,10 @@ static bool bind_account(struct probe_plan *p, const struct rc_account *chosen, 
     struct buf name = BUF_INIT;
     if (!helo && !chosen)
         own_name(&name);
-    if (helo || name.len)
-        replace(&p->account.domain, helo ? helo : name.data); /* as said, also where that is no name */
+    if (helo || name.len) { /* as said, also where that is no name */
+        free(p->account.domain);
+        p->account.domain = xstrdup(helo ? helo : name.data);
+    }
     buf_free(&name);
     probe_login_finish(p);
     return true;
@@ -271,13 +266,15 @@ bool probe_plan_make(struct probe_plan *p, int argc, char *const *argv, struct e
 {
     *p = (struct probe_plan){ .preamble = BUF_INIT, .repeat = 1, .parallel = 1 };
     p->said = xcalloc(1, sizeof *p->said);
-    if (!probe_options_read(p->said, argc - 1, argv + 1, e))
+    bool read = probe_options_read(p->said, argc - 1, argv + 1, e);
+    probe_output(p); /* what is wrong is to be told where it was to be told */
+    if (!read)
         return false;
     p->job = job_of(p->said);
     if (p->job == PROBE_HELP || p->job == PROBE_VERSION || p->job == PROBE_SUPPORT)
         return true;
     const struct protocol *protocol = protocol_of(p->said);
-    if (!probe_one_target(p->said, e) || !probe_stops(p, e) || !ask(p, e) || !probe_output(p, e))
+    if (!probe_one_target(p->said, e) || !probe_stops(p, e) || !ask(p, e))
         return false;
     plan_envelope(p);
     probe_dialogue(p);
@@ -296,6 +293,7 @@ void probe_plan_free(struct probe_plan *p)
     route_free(&p->route);
     account_free(&p->account);
     envelope_free(&p->env);
+    strlist_free(&p->warnings);
     strlist_free(&p->xclient);
     strlist_free(&p->aliases);
     strlist_free(&p->mechanisms);

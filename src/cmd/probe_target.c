@@ -7,11 +7,10 @@
 #include "base/ascii.h"
 #include "cmd/probe_parts.h"
 
-static void replace(char **at, const char *text)
+static void name_target(struct probe_plan *p, char *name)
 {
-    char *copy = xstrdup(text);
-    free(*at);
-    *at = copy;
+    free(p->said->target);
+    p->said->target = name;
 }
 
 /* "host:port", "[host]:port", "host/port", "[host]"; anything else is a host: one with several colons is an IPv6 address. */
@@ -173,7 +172,7 @@ static bool command_end(struct probe_plan *p, const struct saying *s, struct set
         said_wrong(s, e, "is no command: '%s'", s->value);
         return err_hint(e, "quotes come in pairs; for more of a shell write sh -c '…'");
     }
-    replace(&p->said->target, s->value);
+    name_target(p, xstrdup(s->value));
     return probe_say(account, "host", "localhost", s, e);
 }
 
@@ -182,14 +181,13 @@ bool probe_target(struct probe_plan *p, struct settings *account, struct hop *ho
     const struct saying *path = said_last(p->said, "socket"), *command = said_last(p->said, "pipe");
     if (path) {
         hop->socket = xstrdup(path->value);
-        replace(&p->said->target, path->value);
+        name_target(p, xstrdup(path->value));
         return probe_say(account, "socket", path->value, path, e);
     }
     if (command)
         return command_end(p, command, account, hop, e);
     if (!network_end(p, account, hop, e))
         return false;
-    free(p->said->target);
-    p->said->target = p->mx_domain ? NULL : xasprintf("%s:%d", hop->host, hop->port);
+    name_target(p, p->mx_domain ? NULL : xasprintf("%s:%d", hop->host, hop->port));
     return true;
 }

@@ -35,6 +35,10 @@ static void ask(struct session *s, enum ask what)
 
 static void quit(struct session *s)
 {
+    const struct session_probe *probe = &s->p.probe;
+
+    if (probe->leaving && err_is_set(&s->err))
+        probe->leaving(probe->leaving_ctx, &s->err);
     advance_push(s, CMD_QUIT, 0);
     s->left = true;
 }

@@ -81,13 +81,13 @@ QUIT = ["C: QUIT", "S: 221 bye"]
 
 
 def normal(text):
-    """Dates, identifiers and the name of the program differ."""
+    """Dates, identifiers and the name of the program differ; the hints are ours."""
     text = re.sub(r"(\n -> \r?)+(?=\n -> \.)", "", text)  # swaks ends its message with two empty lines
     for pattern, word in [(r"\d+ lines sent", "N lines sent"), (r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} [+-]\d{4}", "DATE"), (r"Message-Id: <.*>", "Message-Id: ID"),
                           (r"X-Mailer: .*", "X-Mailer: X"), (r"response in [\d.]+s", "response in T"), (r"IO::Socket.*|cannot connect.*", "REASON"),
                           (r"boundary=.*|-{4}=.*", "BOUNDARY")]:
         text = re.sub(pattern, word, text)
-    return [line for line in text.splitlines() if "nothing listens" not in line]
+    return [line for line in text.splitlines() if "nothing listens" not in line and not line.startswith("*** hint: ")]
 
 
 SAME = {
@@ -224,7 +224,8 @@ def test_output_files(script, tmp_path):
     out, err = tmp_path / "out", tmp_path / "err"
     done = to(script(*HELLO, *QUIT), "-tls", "--output-file-stdout", out, "--output-file-stderr", err)
     assert (done.stdout, done.stderr) == (b"", b"")
-    assert out.read_text().startswith("=== Trying ") and err.read_text() == "*** Host did not advertise STARTTLS\n"
+    assert out.read_text().startswith("=== Trying ") and err.read_text().splitlines()[0] == "*** Host did not advertise STARTTLS"
+    assert err.read_text().splitlines()[1].startswith("*** hint: ") and err.read_text().count("\n") == 2
     both = tmp_path / "both"
     to(script(*HELLO, *QUIT), "-tls", "--output-file", both)
     assert "*** Host did not advertise STARTTLS\n" in both.read_text() and "=== Trying" in both.read_text()
@@ -233,6 +234,25 @@ def test_output_files(script, tmp_path):
     assert both.stat().st_size == 2 * once
     done = to(script(*HELLO, *QUIT), "-tls", "--output-file-stdout", "&STDERR")
     assert done.stdout == b"" and b"=== Trying" in done.stderr and b"***" in done.stderr
+
+
+@pytest.mark.parametrize("args, line", [
+    (["-q", "nowhere"], "*** '--quit-after' cannot be 'nowhere'"), (["--no-such-option"], "*** 'no-such-option' is no option"),
+    (["--data", "@/nonexistent/file"], "*** '--data' names a file that cannot be read: '/nonexistent/file': No such file or directory"),
+])
+def test_errors_before_a_connection(tmp_path, args, line):
+    for last, out in ((args, None), (["--output-file", tmp_path / "log", *args], tmp_path / "log")):
+        done = probe("-s", "127.0.0.1", "-t", TO, *last)
+        text = out.read_text() if out else done.stderr.decode()
+        assert done.returncode == 1 and done.stdout == b"" and text.splitlines()[0] == line and text.splitlines()[1].startswith("*** hint: ")
+        assert not out or done.stderr == b""
+    report = json.loads(probe("-s", "127.0.0.1", "-t", TO, "--json", *args).stdout)
+    assert report["exit"] == 1 and report["errormsg"] == line[4:] and report["hint"]
+
+
+def test_hints_name_our_options(aiosmtpd):
+    done = probe("-s", f"localhost:{aiosmtpd.starttls}", "-t", TO, "-tls", "-q", "TLS", "--tls-verify")
+    assert b"\n*** hint: give its issuer's certificate with '--tls-ca-path FILE'" in done.stderr
 
 
 def test_peer_certificate(aiosmtpd, certs, tmp_path):
