@@ -26,7 +26,6 @@ struct run {
     size_t hops;          /* how many there are to choose from now */
     unsigned connections;
     bool told;            /* why this connection failed */
-    int first_failure;    /* exit status; 0: none */
 };
 
 /* ---- where things go ---- */
@@ -200,7 +199,6 @@ static int deliver_over(struct run *r, const struct hop *hop)
     err_clear(&e);
     p->show.target = said;
     free(name);
-    r->first_failure = r->first_failure ? r->first_failure : status;
     return status;
 }
 
@@ -220,7 +218,7 @@ static int deliver_to_addresses(struct run *r, const struct hop *hop)
         if (!named)
             a->tls_host_override = hop->host;
         r->hops = addresses.n;
-        status = deliver_over(r, &one);
+        status = probe_next_status(&r->plan, status, deliver_over(r, &one));
         if (!named)
             a->tls_host_override = NULL;
     }
@@ -228,20 +226,19 @@ static int deliver_to_addresses(struct run *r, const struct hop *hop)
     return status;
 }
 
-/* The next host is tried where no connection came about, or with --all-mx in any case; then the first failure counts. */
 static int deliver_all(struct run *r)
 {
-    enum { NO_CONNECTION = 2 };
-    const struct route *route = &r->plan.route;
-    int status = NO_CONNECTION;
-    for (size_t i = 0; i < route->n && (r->plan.all_mx || status == NO_CONNECTION); i++) {
+    const struct probe_plan *p = &r->plan;
+    const struct route *route = &p->route;
+    int status = 0;
+    for (size_t i = 0; i < route->n && (i == 0 || probe_goes_on(p, status)); i++) {
         const struct hop *hop = &route->v[i];
         r->hops = route->n;
         if (route->n > 1)
             show_probe_info(&r->plan.show, "Host %zu of %zu: %s", i + 1, route->n, hop->host ? hop->host : hop->socket);
-        status = r->plan.all_mx ? deliver_to_addresses(r, hop) : deliver_over(r, hop);
+        status = probe_next_status(p, status, p->all_mx ? deliver_to_addresses(r, hop) : deliver_over(r, hop));
     }
-    return r->plan.all_mx ? r->first_failure : status;
+    return status;
 }
 
 /* ---- the jobs ---- */

@@ -61,22 +61,27 @@ bool probe_data_message(const struct probe_plan *p, struct message *m, struct er
 /* `--dump [SECTIONS]`, `--support`, for PROBE_DUMP and PROBE_SUPPORT; appends. */
 void probe_dump(const struct probe_plan *p, struct buf *out);
 
-/* swaks's exit status for how a delivery ended (probe_exit.c), and what such a status means. d NULL: there was no connection. */
-const char *probe_exit_meaning(int status);
-
 /* The hops of a plan for a domain: its mail exchangers (probe_hops.c). */
 bool probe_hops(struct probe_plan *p, struct hub *hub, struct err *e);
 
 /* All addresses of the hop's host, where it has one; adds none where there is no answer. */
 void probe_addresses(const struct hop *hop, const struct account *a, struct strlist *addresses);
 
+/* Is the next hop tried behind one that ended so? Where no connection came about; with --all-mx in any case, and then the first failure is
+ * the status of all. */
+enum { PROBE_NO_CONNECTION = 2 };
+bool probe_goes_on(const struct probe_plan *p, int status);
+int probe_next_status(const struct probe_plan *p, int before, int status);
+
+/* swaks's exit status for how a delivery ended (probe_exit.c), d NULL: before there was a connection; and what such a status means. */
+int probe_exit(const struct err *e, const struct deliver *d, const struct envelope *env, const struct probe_plan *p);
+const char *probe_exit_meaning(int status);
+
 /* An account's options that a hint names become those of a probe. */
 void probe_exit_words(struct err *e);
 
 /* Says with swaks's words what no line of the dialogue has said, and the hint. */
 void probe_exit_tell(struct show_probe *show, const struct err *e, const struct probe_plan *p);
-
-int probe_exit(const struct err *e, const struct deliver *d, const struct envelope *env, const struct probe_plan *p);
 
 /* --repeat and --parallel: runs them all in one poll loop, prints percentiles of each phase (a histogram on a terminal; one JSON object with
  * --json) to show.out, returns the worst exit status. SIGINT ends it with what was measured. */

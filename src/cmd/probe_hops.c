@@ -51,6 +51,16 @@ bool probe_hops(struct probe_plan *p, struct hub *hub, struct err *e)
     return ok;
 }
 
+bool probe_goes_on(const struct probe_plan *p, int status)
+{
+    return p->all_mx || status == PROBE_NO_CONNECTION;
+}
+
+int probe_next_status(const struct probe_plan *p, int before, int status)
+{
+    return p->all_mx && before ? before : status;
+}
+
 static void add_address(struct strlist *addresses, const struct addrinfo *a)
 {
     char text[NI_MAXHOST];

@@ -1,5 +1,4 @@
-/* probe_load: many transactions at once, and how long each phase of them took. Memory does not grow with their number: times are counted
- * in classes that are no wider than 1/64 of what they hold. */
+/* probe_load: many transactions at once, and how long each phase of them took. Memory does not grow with their number. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,22 +6,15 @@
 
 #include "base/json.h"
 #include "cmd/probe.h"
+#include "cmd/probe_series.h"
 #include "send/credentials.h"
 
 enum {
-    CLASS_BITS = 6,
-    CLASSES = 40 << CLASS_BITS, /* up to 2^39 microseconds, six days */
     EXITS = 64,
-    TURNS = 8,                  /* transactions that end at once, before the other runners get their turn */
+    TURNS = 8, /* deliveries that end at once, before the other runners get their turn */
     BARS = 12, BAR_WIDTH = 50,
-    TOTAL = STAGE_COUNT,        /* the series behind those of the stages */
+    TOTAL = STAGE_COUNT, /* the series behind those of the stages */
     SERIES,
-};
-
-struct series {
-    long n;
-    usec min, max;
-    uint32_t classes[CLASSES];
 };
 
 struct runner;
@@ -33,6 +25,7 @@ struct load {
     struct credentials credentials;
     struct runner *runners;
     long begun, ended;
+    unsigned connections;
     long exits[EXITS];
     struct series *series;
     usec began, took;
@@ -47,53 +40,11 @@ struct runner {
     struct deliver *deliver;
     struct envelope env;
     struct message message;
+    size_t hop;
+    int status;
     usec began;
     bool turned;
 };
-
-/* ---- times ---- */
-
-static size_t class_of(usec t)
-{
-    if (t < 1 << CLASS_BITS)
-        return t < 0 ? 0 : (size_t)t;
-    int shift = 63 - CLASS_BITS - __builtin_clzll((unsigned long long)t);
-    size_t class = ((size_t)shift << CLASS_BITS) + (size_t)(t >> shift);
-    return class < CLASSES ? class : CLASSES - 1;
-}
-
-static usec class_begin(size_t class)
-{
-    size_t shift = class >> CLASS_BITS;
-    return shift < 2 ? (usec)class : (usec)(class - ((shift - 1) << CLASS_BITS)) << (shift - 1);
-}
-
-static void series_add(struct series *s, usec t)
-{
-    s->min = s->n == 0 || t < s->min ? t : s->min;
-    s->max = t > s->max ? t : s->max;
-    s->n++;
-    s->classes[class_of(t)]++;
-}
-
-/* The time that so many of a hundred did not exceed. */
-static usec series_percentile(const struct series *s, int percent)
-{
-    long rank = (s->n * percent + 99) / 100, seen = 0;
-    size_t class = 0;
-    while (class < CLASSES && (seen += s->classes[class]) < rank)
-        class++;
-    usec middle = (class_begin(class) + class_begin(class + 1)) / 2;
-    return middle < s->min ? s->min : middle > s->max ? s->max : middle;
-}
-
-static long series_between(const struct series *s, usec from, usec to)
-{
-    long n = 0;
-    for (size_t class = class_of(from); class < CLASSES && class_begin(class) < to; class++)
-        n += class_begin(class) >= from ? s->classes[class] : 0;
-    return n;
-}
 
 static void on_phase(void *ctx, const struct event *ev)
 {
@@ -106,6 +57,24 @@ static void on_phase(void *ctx, const struct event *ev)
 
 /* ---- the runners ---- */
 
+static void deliver_begin(struct runner *r)
+{
+    struct load *l = r->load;
+    const struct deliver_params params = {
+        .account = &l->plan->account,
+        .hop = &l->plan->route.v[r->hop],
+        .env = &r->env,
+        .message = &r->message,
+        .probe = &l->plan->probe,
+        .credentials = &l->credentials,
+        .hub = &l->hub,
+        .connection = ++l->connections,
+        .deadline = clock_deadline(l->plan->account.deadline),
+    };
+    envelope_reset(&r->env);
+    r->deliver = deliver_new(&params);
+}
+
 static bool transaction_begin(struct runner *r)
 {
     struct load *l = r->load;
@@ -113,37 +82,38 @@ static bool transaction_begin(struct runner *r)
         return false;
     message_free(&r->message);
     message_init(&r->message);
-    if (!probe_data_message(l->plan, &r->message, &l->err))
+    if (!probe_data_message(l->plan, &r->message, &l->err) || (l->plan->all_mx && !message_spool(&r->message, &l->err)))
         return false;
-    envelope_reset(&r->env);
-    const struct deliver_params params = {
-        .account = &l->plan->account,
-        .hop = &l->plan->route.v[0],
-        .env = &r->env,
-        .message = &r->message,
-        .probe = &l->plan->probe,
-        .credentials = &l->credentials,
-        .hub = &l->hub,
-        .connection = (unsigned)++l->begun,
-        .deadline = clock_deadline(l->plan->account.deadline),
-    };
+    l->begun++;
     r->began = clock_now();
-    r->deliver = deliver_new(&params);
+    r->hop = 0;
+    r->status = 0;
+    deliver_begin(r);
     return true;
 }
 
 static void transaction_end(struct runner *r)
 {
     struct load *l = r->load;
-    struct err e = ERR_INIT;
-    deliver_result(r->deliver, &e);
-    int status = probe_exit(&e, r->deliver, &r->env, l->plan);
-    l->exits[status < EXITS ? status : EXITS - 1]++;
+    l->exits[r->status < EXITS ? r->status : EXITS - 1]++;
     l->ended++;
     series_add(&l->series[TOTAL], clock_now() - r->began);
+}
+
+/* Over the next hop, where a single probe goes there. */
+static void deliver_end(struct runner *r)
+{
+    const struct probe_plan *p = r->load->plan;
+    struct err e = ERR_INIT;
+    deliver_result(r->deliver, &e);
+    r->status = probe_next_status(p, r->status, probe_exit(&e, r->deliver, &r->env, p));
     deliver_free(r->deliver);
     r->deliver = NULL;
     err_clear(&e);
+    if (++r->hop < p->route.n && probe_goes_on(p, r->status))
+        deliver_begin(r);
+    else
+        transaction_end(r);
 }
 
 static bool step(struct task *t)
@@ -156,7 +126,7 @@ static bool step(struct task *t)
         struct task *task = deliver_task(r->deliver);
         if (!task->step(task))
             return false;
-        transaction_end(r);
+        deliver_end(r);
     }
     r->turned = true;
     return false;

@@ -479,6 +479,17 @@ def test_repeat_and_parallel(sink):
     assert not any("#" in line for line in text)
 
 
+def test_load_over_the_next_host(sink, names):
+    server = sink("--discard")
+    where = names("b.example", ["nowhere.invalid", "localhost"])
+    args = ["-f", FROM, "-t", TO, "--dns-server", where, "-p", server.port, "-4", "--repeat", "3", "--json"]
+    done = probe(*args, timeout=120)
+    without_libunbound(done)
+    assert json.loads(done.stdout)["exits"] == [{"exit": 0, "meaning": "no error", "n": 3}]
+    report = json.loads(probe(*args, "--all-mx", timeout=120).stdout)
+    assert [(e["exit"], e["n"]) for e in report["exits"]] == [(2, 3)] and report["phases"]["dot"]["n"] == 3
+
+
 def test_load_as_json(sink):
     server = sink("--discard")
     report = json.loads(to(server, "--repeat", 50, "--parallel", 5, "--json").stdout)
