@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/codec.h"
 
 enum { AUTH_LINE_MAX = 12288 }; /* with CRLF; RFC 4954 4 */
@@ -32,6 +33,35 @@ const struct buf *session_auth_challenge(const struct session *s)
     return &s->login.challenge;
 }
 
+/* ---- what may be shown ---- */
+
+/* User names, but neither a password, however short, nor what is made of one. */
+static size_t open_to_last_nul(const struct buf *text, unsigned nth)
+{
+    const char *nul = memrchr(text->data, '\0', text->len);
+    (void)nth;
+    return nul ? (size_t)(nul - text->data) + 1 : 0;
+}
+
+static size_t open_first(const struct buf *text, unsigned nth)
+{
+    return nth == 0 ? text->len : 0;
+}
+
+static size_t open_to_last_blank(const struct buf *text, unsigned nth)
+{
+    const char *blank = memrchr(text->data, ' ', text->len);
+    (void)nth;
+    return blank ? (size_t)(blank - text->data) + 1 : 0;
+}
+
+static const struct {
+    const char *mechanism;
+    size_t (*open)(const struct buf *text, unsigned nth);
+} openings[] = {
+    { "PLAIN", open_to_last_nul }, { "LOGIN", open_first }, { "CRAM-MD5", open_to_last_blank },
+};
+
 static void say(struct session *s, enum command_kind kind)
 {
     s->ask = ASK_NOTHING;
@@ -45,6 +75,11 @@ void session_auth_start(struct session *s, const char *mechanism, const struct b
     if (s->ask != ASK_AUTH || l->state != SESSION_AUTH_CHOOSE)
         return;
     l->holding = l->cancelled = false;
+    l->said = 0;
+    l->open = NULL;
+    for (size_t i = 0; i < sizeof openings / sizeof *openings; i++)
+        if (ascii_ieq(openings[i].mechanism, mechanism))
+            l->open = openings[i].open;
     buf_reset(&l->line);
     buf_printf(&l->line, "AUTH %s", mechanism);
     l->cut = SIZE_MAX;
@@ -125,18 +160,21 @@ void login_write(struct session *s, const struct command *c, struct buf *line)
     buf_reset(&s->login.line);
 }
 
-bool login_decode(const struct session *s, const struct buf *line, struct buf *out, size_t *cut)
+bool login_decode(struct session *s, const struct buf *line, struct buf *out, size_t *cut)
 {
-    size_t n = s->login.cut;
+    struct login *l = &s->login;
+    struct buf text = BUF_SECRET_INIT;
+    bool ok = l->cut < line->len && base64_decode(&text, line->data + l->cut, line->len - l->cut);
 
-    if (n >= line->len)
-        return false;
-    buf_add(out, line->data, n);
-    if (!base64_decode(out, line->data + n, line->len - n))
-        return false;
-    const char *nul = memrchr(out->data, '\0', out->len);
-    *cut = nul ? (size_t)(nul - out->data) + 1 : out->len - n < HUB_SECRET_MIN ? n : SIZE_MAX;
-    return true;
+    if (ok) {
+        size_t shown = l->open ? l->open(&text, l->said) : 0;
+        l->said++;
+        buf_add(out, line->data, l->cut);
+        buf_addbuf(out, &text);
+        *cut = shown < text.len ? l->cut + shown : SIZE_MAX;
+    }
+    buf_free(&text);
+    return ok;
 }
 
 static void challenged(struct session *s, const struct reply *r)

@@ -62,6 +62,8 @@ enum rcpt_state {
 };
 
 struct login {
+    size_t (*open)(const struct buf *text, unsigned nth); /* how much of what we say may be shown decoded */
+    unsigned said;         /* responses so far */
     enum session_auth_state state;
     struct reply refusal;  /* own */
     struct buf challenge;  /* own, secret */
@@ -181,9 +183,9 @@ const char *rows_masked(const struct caps *c); /* a keyword that something on th
 
 /* login.c */
 void login_write(struct session *s, const struct command *c, struct buf *line);
-/* The line with its base64 undone. false: there is none in it. What stands from cut on is secret (the password of
- * PLAIN, and whatever is too short for the hub); other secrets are the hub's to find. */
-bool login_decode(const struct session *s, const struct buf *line, struct buf *out, size_t *cut);
+/* The line with its base64 undone. false: there is none in it. What stands from cut on is secret: a password,
+ * however short, and what is made of one. */
+bool login_decode(struct session *s, const struct buf *line, struct buf *out, size_t *cut);
 bool login_reply(struct session *s, const struct command *c, const struct reply *r);
 void login_free(struct login *l);
 

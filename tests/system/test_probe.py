@@ -275,6 +275,19 @@ def test_verified_or_not(aiosmtpd, certs):
     assert good.returncode == 0 and b"not verified" not in good.stdout and b"=== TLS started with cipher TLSv1" in good.stdout
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+@pytest.mark.parametrize("password", ["Zq", "~", "Zq9~"])
+def test_secrets_however_short(sink, mechanism, password):
+    """Neither the password nor what is made of it is anywhere in what is printed."""
+    server = sink("--discard", "--auth", "any")
+    for args in (["-apt"], ["-raw"], ["-apt", "-raw", "--json"], ["--dump"], ["-tls", "--no-tls-verify", "-apt", "-raw"]):
+        done = to(server, "-a", mechanism, "-au", "usr", "-ap", password, "-q", "AUTH", *args)
+        out = (done.stdout + done.stderr).decode()
+        assert base64.b64encode(password.encode()).decode() not in out and not re.search(rf"\b{re.escape(password)}\b", out), out
+        assert not re.search(rf"^[ <].*[ 0=]{re.escape(password)}", out, re.M), out
+        assert not re.search(r"\busr [0-9a-f]{32}", out), out
+
+
 # ---- --json ----
 
 def test_json(script):
