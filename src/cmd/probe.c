@@ -1,5 +1,5 @@
-/* probe: carries out the plan: one transaction over each hop, its transcript, and swaks's exit status. What was asked for is
- * probe_plan.c's to know, how it ended probe_exit.c's. */
+/* probe: carries out the plan: one transaction over each hop, its transcript, and swaks's exit status. What was asked
+ * for is probe_plan.c's to know, how it ended probe_exit.c's. */
 #include "cmd/probe.h"
 
 #include <errno.h>
@@ -156,9 +156,9 @@ static void tell_result(struct run *r, const struct deliver *d, const struct hop
     const bool ok = !err_is_set(e);
     report_recipients(&r->plan.env, &r->hub, connection);
     emit(&r->hub, connection, EV_RESULT, F_STR("host", hop->socket ? hop->socket : hop->host),
-         F_INT_IF("port", hop->host, hop->port), F_STR("from", r->plan.env.sender), F_INT("mailsize", deliver_octets(d)),
-         F_STR("errormsg", e->text), F_STR("smtpmsg", e->server), F_STR("hint", e->hint), F_INT("exit", status),
-         F_STR("meaning", probe_exit_meaning(status)),
+         F_INT_IF("port", hop->host, hop->port), F_STR("from", r->plan.env.sender),
+         F_INT("mailsize", deliver_octets(d)), F_STR("errormsg", e->text), F_STR("smtpmsg", e->server),
+         F_STR("hint", e->hint), F_INT("exit", status), F_STR("meaning", probe_exit_meaning(status)),
          F_STR("fault", ok ? NULL : fault_word(e->fault)), F_STR("stage", ok ? NULL : stage_word(e->stage)),
          F_STR("queueid", deliver_queue_id(d)), F_INT("ms", (clock_now() - r->started) / 1000));
 }

@@ -1,5 +1,6 @@
-/* probe_cmdline: swaks's dialect. One or two dashes, every name of an option or its unique beginning, --no-OPTION, --option=value or the next
- * argument, --h-NAME VALUE for a header; the same in a file and in the environment. It knows names, not what they mean. */
+/* probe_cmdline: swaks's dialect. One or two dashes, every name of an option or its unique beginning, --no-OPTION,
+ * --option=value or the next argument, --h-NAME VALUE for a header; the same in a file and in the environment. It knows
+ * names, not what they mean. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,8 +174,8 @@ static bool begins(const char *name, size_t name_len, const char *word, size_t l
 }
 
 /* Every row of [from, to) with a name that the word is, or (unless whole) begins. */
-static void look(const struct probe_options *p, size_t from, size_t to, const char *word, size_t len, bool whole, bool no,
-                 struct match *m)
+static void look(const struct probe_options *p, size_t from, size_t to, const char *word, size_t len, bool whole,
+                 bool no, struct match *m)
 {
     for (size_t i = from; i < to; i++) {
         const struct option *o = &p->table.rows[i];
@@ -191,7 +192,8 @@ static void look(const struct probe_options *p, size_t from, size_t to, const ch
     }
 }
 
-static void look_both(const struct probe_options *p, size_t from, size_t to, const char *word, size_t len, bool whole, struct match *m)
+static void look_both(const struct probe_options *p, size_t from, size_t to, const char *word, size_t len, bool whole,
+                      struct match *m)
 {
     look(p, from, to, word, len, whole, false, m);
     if (len > 3 && begins("no-", 3, word, 3) && !(whole && m->o))
@@ -308,8 +310,10 @@ static bool say(const struct reader *r, struct match m, const char *word, size_t
     return said_add(r->p, m.o, value ? value : "", r->origin, r->e);
 }
 
-/* word: the option without its dashes; value: what stands behind it, NULL: nothing, and then `next` may be it (*eaten). */
-static bool option(const struct reader *r, const char *word, size_t len, const char *value, const char *next, bool *eaten)
+/* word: the option without its dashes; value: what stands behind it, NULL: nothing, and then `next` may be it (*eaten).
+ * */
+static bool option(const struct reader *r, const char *word, size_t len, const char *value, const char *next,
+                   bool *eaten)
 {
     size_t name_len;
     const char *header = header_name(word, len, &name_len);
@@ -350,7 +354,8 @@ bool probe_cmdline(struct probe_options *p, int argc, char *const *argv, struct 
         size_t dashes = strncmp(arg, "--", 2) == 0 ? 2 : arg[0] == '-';
         if (!dashes || !arg[dashes]) {
             err_set(e, FAULT_USAGE, "'%s' is no option", arg);
-            return err_hint(e, "all that is said is said with an option, as in --to %s", *arg == '-' ? "you@example.org" : arg);
+            return err_hint(e, "all that is said is said with an option, as in --to %s",
+                            *arg == '-' ? "you@example.org" : arg);
         }
         const char *word = arg + dashes;
         size_t len = strcspn(word, "="), said_before = p->n;
@@ -367,7 +372,8 @@ bool probe_cmdline(struct probe_options *p, int argc, char *const *argv, struct 
     return true;
 }
 
-/* A line is an option, its dashes optional, and behind the first blank its value, as it stands. '#' at the beginning is a comment. */
+/* A line is an option, its dashes optional, and behind the first blank its value, as it stands. '#' at the beginning is
+ * a comment. */
 static bool rc_line(const struct reader *r, const char *line, size_t n)
 {
     if (n && line[n - 1] == '\r')

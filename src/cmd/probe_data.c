@@ -1,7 +1,7 @@
 /* probe_data: the message: a text with tokens in it, a file as it is, or a text and attachments.
  *
- * What an option says is a template: \n is a line end, %TOKENS% are replaced. What comes from a file or standard input is neither looked at nor
- * changed, so that it can be streamed; only its headers are. */
+ * What an option says is a template: \n is a line end, %TOKENS% are replaced. What comes from a file or standard input
+ * is neither looked at nor changed, so that it can be streamed; only its headers are. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -68,7 +68,8 @@ static void warn_of_file(struct probe_plan *p, const struct saying *s)
     struct stat st;
     if (strpbrk(s->value, "\n%") || strstr(s->value, "\\n") || stat(s->value, &st) < 0 || !S_ISREG(st.st_mode))
         return;
-    strlist_add_own(&p->warnings, xasprintf("'%s' is sent as it stands here; the file of that name is @%s", s->value, s->value));
+    strlist_add_own(&p->warnings,
+                    xasprintf("'%s' is sent as it stands here; the file of that name is @%s", s->value, s->value));
 }
 
 static bool content_of(struct probe_plan *p, const struct saying *s, struct content *c, struct err *e)
@@ -186,7 +187,8 @@ static void take_dump(struct probe_plan *p)
     if (!said_flag(p->said, "dump_as_body") && !said_flag(p->said, "dump_as_body_shows_password"))
         return;
     struct buf out = BUF_SECRET_INIT;
-    probe_dump_sections(p, said_text(p->said, "dump_as_body"), true, said_flag(p->said, "dump_as_body_shows_password"), &out);
+    probe_dump_sections(p, said_text(p->said, "dump_as_body"), true, said_flag(p->said, "dump_as_body_shows_password"),
+                        &out);
     p->data->dump = buf_steal(&out);
 }
 
@@ -206,7 +208,8 @@ bool probe_data_plan(struct probe_plan *p, struct err *e)
         return err_hint(e, "it is for octets of your own: --data @FILE");
     }
     take_dump(p);
-    return (!data || content_of(p, data, &d->data, e)) && (!body || content_of(p, body, &d->body, e)) && take_parts(p, e) && hold_all(p, e);
+    return (!data || content_of(p, data, &d->data, e)) && (!body || content_of(p, body, &d->body, e)) &&
+           take_parts(p, e) && hold_all(p, e);
 }
 
 void probe_data_free(struct probe_data *d)
@@ -268,7 +271,10 @@ static void fill(const struct tokens *t, const char *text, struct buf *out)
         size_t n = strcspn(text, "\\%\r\n");
         buf_add(out, text, n);
         text += n;
-        size_t eol = strncmp(text, "\\n", 2) == 0 ? 2 : strncmp(text, "%NEWLINE%", 9) == 0 ? 9 : strncmp(text, "\r\n", 2) == 0 ? 2 : *text == '\n' || *text == '\r';
+        size_t eol = strncmp(text, "\\n", 2) == 0         ? 2
+                     : strncmp(text, "%NEWLINE%", 9) == 0 ? 9
+                     : strncmp(text, "\r\n", 2) == 0      ? 2
+                                                          : *text == '\n' || *text == '\r';
         if (eol) {
             buf_adds(out, "\r\n");
             text += eol;
@@ -350,8 +356,10 @@ static void cc_line(const struct probe_plan *p, struct strlist *lines)
         strlist_add_own(lines, xasprintf("Cc: %s", said_text(p->said, "cc")));
 }
 
-/* A header section in memory, line by line (folds with their line). --header replaces the last one of its name, what is not there joins the new. */
-static void edit_lines(const struct probe_plan *p, const struct tokens *t, struct strlist *section, struct strlist *fresh)
+/* A header section in memory, line by line (folds with their line). --header replaces the last one of its name, what is
+ * not there joins the new. */
+static void edit_lines(const struct probe_plan *p, const struct tokens *t, struct strlist *section,
+                       struct strlist *fresh)
 {
     struct strlist replacing = STRLIST_INIT;
     lines_of(p, t, "add_header", fresh);
@@ -377,8 +385,8 @@ static bool is_header(const char *line, size_t n)
     return colon && colon > line && !memchr(line, ' ', (size_t)(colon - line));
 }
 
-/* Splits canonical text into header lines; returns where the body begins: behind an empty line, or behind %NEW_HEADERS% where no header
- * follows (swaks's own template has no empty line there). */
+/* Splits canonical text into header lines; returns where the body begins: behind an empty line, or behind %NEW_HEADERS%
+ * where no header follows (swaks's own template has no empty line there). */
 static size_t split_section(const char *text, size_t n, struct strlist *section)
 {
     size_t at = 0;
@@ -386,7 +394,8 @@ static size_t split_section(const char *text, size_t n, struct strlist *section)
         const char *line = text + at, *end = memmem(line, n - at, "\r\n", 2);
         if (end == line)
             return at + 2;
-        if (section->n && strcmp(section->v[section->n - 1], NEW_HEADERS) == 0 && !is_header(line, end ? (size_t)(end - line) : n - at))
+        if (section->n && strcmp(section->v[section->n - 1], NEW_HEADERS) == 0 &&
+            !is_header(line, end ? (size_t)(end - line) : n - at))
             return at;
         while (end && end + 2 < text + n && ascii_isblank(end[2]))
             end = memmem(end + 2, (size_t)(text + n - end) - 2, "\r\n", 2);
@@ -547,7 +556,8 @@ static bool from_file(const struct probe_plan *p, const struct tokens *t, struct
 
 /* ---- parts ---- */
 
-/* Messages of one plan live side by side, and their composers borrow: a text stays, once where it is the same for all. */
+/* Messages of one plan live side by side, and their composers borrow: a text stays, once where it is the same for all.
+ * */
 static void keep(struct probe_data *d, struct buf *text, struct compose_part *part)
 {
     size_t i = d->kept.n;

@@ -7,7 +7,10 @@
 #include "smtp/caps.h"
 
 /* What a delivery makes use of unasked, and swaks does not. */
-enum { UNASKED = CAP_PIPELINING | CAP_SIZE | CAP_8BITMIME | CAP_SMTPUTF8 | CAP_DSN | CAP_CHUNKING | CAP_LIMITS | CAP_REQUIRETLS };
+enum {
+    UNASKED = CAP_PIPELINING | CAP_SIZE | CAP_8BITMIME | CAP_SMTPUTF8 | CAP_DSN | CAP_CHUNKING | CAP_LIMITS |
+              CAP_REQUIRETLS,
+};
 
 /* ---- where it is cut ---- */
 
@@ -21,7 +24,8 @@ static const struct {
     { "connect", STOP_GREETING },        { "banner", STOP_GREETING },
     { "first-helo", STOP_FIRST_HELLO },  { "first-ehlo", STOP_FIRST_HELLO },    { "first-lhlo", STOP_FIRST_HELLO },
     { "xclient", STOP_XCLIENT },
-    { "xclient-helo", STOP_XCLIENT_HELLO }, { "xclient-ehlo", STOP_XCLIENT_HELLO }, { "xclient-lhlo", STOP_XCLIENT_HELLO },
+    { "xclient-helo", STOP_XCLIENT_HELLO }, { "xclient-ehlo", STOP_XCLIENT_HELLO },
+    { "xclient-lhlo", STOP_XCLIENT_HELLO },
     { "starttls", STOP_TLS },            { "tls", STOP_TLS },
     { "helo", STOP_HELLO },              { "ehlo", STOP_HELLO },                { "lhlo", STOP_HELLO },
     { "auth", STOP_AUTH },
@@ -49,7 +53,8 @@ static bool stop(struct probe_plan *p, const char *option, enum session_stop *at
         return true;
     const char *near = ascii_nearest(s->value, s->o->words);
     said_wrong(s, e, "cannot be '%s'", s->value);
-    return near ? err_hint(e, "did you mean '%s'?", near) : err_hint(e, "write a step of the dialogue: connect, helo, tls, auth, mail or rcpt");
+    return near ? err_hint(e, "did you mean '%s'?", near)
+                : err_hint(e, "write a step of the dialogue: connect, helo, tls, auth, mail or rcpt");
 }
 
 bool probe_stops(struct probe_plan *p, struct err *e)
@@ -81,7 +86,9 @@ static void plan_params(struct probe_plan *p)
 {
     static const struct {
         const char *option, *name, *value;
-    } flags[] = { { "8bitmime", "BODY", "8BITMIME" }, { "smtputf8", "SMTPUTF8", NULL }, { "requiretls", "REQUIRETLS", NULL } };
+    } flags[] = {
+        { "8bitmime", "BODY", "8BITMIME" }, { "smtputf8", "SMTPUTF8", NULL }, { "requiretls", "REQUIRETLS", NULL },
+    };
     struct probe_options *said = p->said;
     struct buf words = BUF_INIT, xtext = BUF_INIT;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)

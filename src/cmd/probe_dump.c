@@ -1,4 +1,5 @@
-/* probe_dump: what a plan comes to, for people: --dump, --dump-as-body and --support. Secrets are never shown but where that was asked for by name. */
+/* probe_dump: what a plan comes to, for people: --dump, --dump-as-body and --support. Secrets are never shown but where
+ * that was asked for by name. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,7 +175,9 @@ static void xclient(const struct dump *d)
 
 static void proxy(const struct dump *d)
 {
-    static const char *const options[] = { "family", "source", "source_port", "dest", "dest_port", "protocol", "command" };
+    static const char *const options[] = {
+        "family", "source", "source_port", "dest", "dest_port", "protocol", "command",
+    };
     const struct probe_options *o = d->p->said;
     buf_adds(d->out, "PROXY Info:\n");
     line(d, "proxy", d->p->probe.preamble ? "yes" : "no");
@@ -212,7 +215,11 @@ static void tls(const struct dump *d)
     line(d, "GnuTLS priorities", p->account.tls_priorities);
     said(d, "ca path", "tls_ca_path");
     said(d, "sni string", "tls_sni");
-    line(d, "verify server cert", p->probe.any_certificate ? "FALSE" : p->probe.any_name ? "issuer" : p->probe.any_issuer ? "name" : "TRUE");
+    line(d, "verify server cert",
+         p->probe.any_certificate ? "FALSE"
+         : p->probe.any_name      ? "issuer"
+         : p->probe.any_issuer    ? "name"
+                                  : "TRUE");
 }
 
 static void auth(const struct dump *d)
@@ -260,11 +267,13 @@ static void support(const struct dump *d)
         { "Internationalized names", VERSION_LIBIDN2 }, { "Keyring", VERSION_LIBSECRET },
     };
     for (size_t i = 0; i < sizeof features / sizeof *features; i++)
-        buf_printf(d->out, "%s %s%s\n", *features[i].version ? "===" : "***", features[i].name, *features[i].version ? " supported" : " not available: left out of this binary");
+        buf_printf(d->out, "%s %s%s\n", *features[i].version ? "===" : "***", features[i].name,
+                   *features[i].version ? " supported" : " not available: left out of this binary");
     buf_adds(d->out, "=== AUTH mechanisms:");
     for (const char *const *m = sasl_mechanisms(); *m; m++)
         buf_printf(d->out, " %s", *m);
-    buf_adds(d->out, "\n=== Transports: network, unix socket, pipe\n=== IPv6, MX routing, netrc credentials supported\n");
+    buf_adds(d->out,
+             "\n=== Transports: network, unix socket, pipe\n=== IPv6, MX routing, netrc credentials supported\n");
 }
 
 static const struct {
@@ -272,9 +281,10 @@ static const struct {
     void (*print)(const struct dump *d);
     bool in_body; /* --dump-as-body has it, too */
 } sections[] = {
-    { "support", support, false }, { "app", app, true },         { "output", output, true }, { "transport", transport, true },
-    { "protocol", protocol, true }, { "xclient", xclient, true }, { "proxy", proxy, true },   { "tls", tls, true },
-    { "auth", auth, true },        { "data", data, false },
+    { "support", support, false },  { "app", app, true },         { "output", output, true },
+    { "transport", transport, true }, { "protocol", protocol, true }, { "xclient", xclient, true },
+    { "proxy", proxy, true },       { "tls", tls, true },         { "auth", auth, true },
+    { "data", data, false },
 };
 
 void probe_dump_sections(const struct probe_plan *p, const char *wanted, bool as_body, bool password, struct buf *out)

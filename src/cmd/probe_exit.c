@@ -5,13 +5,14 @@
 #include "cmd/probe.h"
 
 enum {
-    EXIT_OK, EXIT_OPTIONS = 1, EXIT_CONNECT = PROBE_NO_CONNECTION, EXIT_LOST = 6, EXIT_PREREQUISITE = 10, EXIT_BANNER = 21, EXIT_HELLO, EXIT_MAIL,
-    EXIT_RCPT, EXIT_DATA, EXIT_MESSAGE, EXIT_QUIT, EXIT_AUTH, EXIT_TLS, EXIT_PRDR, EXIT_HELLO_TLS = 32, EXIT_XCLIENT, EXIT_HELLO_XCLIENT,
-    EXIT_PROXY, EXIT_PROXY_BANNER,
+    EXIT_OK, EXIT_OPTIONS = 1, EXIT_CONNECT = PROBE_NO_CONNECTION, EXIT_LOST = 6, EXIT_PREREQUISITE = 10,
+    EXIT_BANNER = 21, EXIT_HELLO, EXIT_MAIL, EXIT_RCPT, EXIT_DATA, EXIT_MESSAGE, EXIT_QUIT, EXIT_AUTH, EXIT_TLS,
+    EXIT_PRDR, EXIT_HELLO_TLS = 32, EXIT_XCLIENT, EXIT_HELLO_XCLIENT, EXIT_PROXY, EXIT_PROXY_BANNER,
 };
 
-/* The first row that fits. STAGE_NONE and FAULT_NONE fit all. Where the server has refused, its reply was shown; `refused` is what swaks
- * adds to it (NULL: nothing), `else_` what it says where no reply tells (NULL: our own sentence). "%s" is our own sentence. */
+/* The first row that fits. STAGE_NONE and FAULT_NONE fit all. Where the server has refused, its reply was shown;
+ * `refused` is what swaks adds to it (NULL: nothing), `else_` what it says where no reply tells (NULL: our own
+ * sentence). "%s" is our own sentence. */
 static const struct outcome {
     enum stage stage;
     enum fault fault;
@@ -27,11 +28,13 @@ static const struct outcome {
     { STAGE_NONE,     FAULT_LOST,        EXIT_LOST,         NULL, "%s closed connection unexpectedly." },
     { STAGE_GREETING, FAULT_NONE,        EXIT_BANNER,       NULL, NULL },
     { STAGE_EHLO,     FAULT_NONE,        EXIT_HELLO,        NULL, NULL },
-    { STAGE_STARTTLS, FAULT_UNAVAILABLE, EXIT_TLS,          "STARTTLS attempted but failed", "Host did not advertise STARTTLS" },
+    { STAGE_STARTTLS, FAULT_UNAVAILABLE, EXIT_TLS,
+      "STARTTLS attempted but failed", "Host did not advertise STARTTLS" },
     { STAGE_STARTTLS, FAULT_NONE,        EXIT_TLS,          "STARTTLS attempted but failed", NULL },
     { STAGE_XCLIENT,  FAULT_NONE,        EXIT_XCLIENT,      "XCLIENT attempted but failed.  Exiting", NULL },
     { STAGE_AUTH,     FAULT_USAGE,       EXIT_PREREQUISITE, NULL, NULL }, /* a mechanism we do not have */
-    { STAGE_AUTH,     FAULT_UNAVAILABLE, EXIT_AUTH,         "No authentication type succeeded", "Host did not advertise authentication" },
+    { STAGE_AUTH,     FAULT_UNAVAILABLE, EXIT_AUTH,
+      "No authentication type succeeded", "Host did not advertise authentication" },
     { STAGE_AUTH,     FAULT_NONE,        EXIT_AUTH,         "No authentication type succeeded", NULL },
     { STAGE_MAIL,     FAULT_NONE,        EXIT_MAIL,         NULL, NULL },
     { STAGE_RCPT,     FAULT_NONE,        EXIT_RCPT,         NULL, NULL },
@@ -176,7 +179,8 @@ void probe_exit_tell(struct show_probe *show, const struct err *e, const struct 
     const struct outcome *o = outcome_of(e);
     const char *words = lacks_prdr(e, p) ? "Host did not advertise PRDR support" : e->server ? o->refused : o->else_;
     if (e->fault == FAULT_TIMEOUT && o->status > EXIT_PREREQUISITE && o->status != EXIT_TLS)
-        show_probe_refusal(show, "Timeout (%lld secs) waiting for server response", (long long)(p->account.timeout / USEC_PER_SEC));
+        show_probe_refusal(show, "Timeout (%lld secs) waiting for server response",
+                           (long long)(p->account.timeout / USEC_PER_SEC));
     else if (o->status == EXIT_CONNECT)
         show_probe_error(show, "Error connecting to %s:\n\t%s", show->target ? show->target : "the server", e->text);
     else if (words)

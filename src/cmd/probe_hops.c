@@ -1,4 +1,5 @@
-/* probe_hops: where a probe goes: the mail exchangers of a domain, and with --all-mx each address of each host. Waits for its answers. */
+/* probe_hops: where a probe goes: the mail exchangers of a domain, and with --all-mx each address of each host. Waits
+ * for its answers. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -22,7 +23,9 @@ static void one_hop_each(struct route *r, const struct mx_list *list)
     const struct hop model = r->v[0];
     struct hop *hops = xcalloc(list->n, sizeof *hops);
     for (size_t i = 0; i < list->n; i++)
-        hops[i] = (struct hop){ .host = xstrdup(list->v[i].name), .port = model.port, .tls = model.tls, .verify = model.verify };
+        hops[i] = (struct hop){
+            .host = xstrdup(list->v[i].name), .port = model.port, .tls = model.tls, .verify = model.verify,
+        };
     route_free(r);
     *r = (struct route){ .v = hops, .n = list->n };
 }
@@ -36,7 +39,8 @@ bool probe_hops(struct probe_plan *p, struct hub *hub, struct err *e)
         return true;
     struct dns *dns = dns_new(&params, &missing);
     if (!dns && missing.fault == FAULT_SYSTEM) { /* as swaks without Net::DNS */
-        show_probe_error(&p->show, "MX records cannot be looked up: %s.  Using %s as mail server", missing.text, p->mx_domain);
+        show_probe_error(&p->show, "MX records cannot be looked up: %s.  Using %s as mail server", missing.text,
+                         p->mx_domain);
         err_clear(&missing);
         return true;
     }

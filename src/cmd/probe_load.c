@@ -1,4 +1,5 @@
-/* probe_load: many transactions at once, and how long each phase of them took. Memory does not grow with their number. */
+/* probe_load: many transactions at once, and how long each phase of them took. Memory does not grow with their number.
+ * */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,7 +173,8 @@ static const char *series_name(int i)
 }
 
 static const struct { const char *name, *head; int percent; } columns[] = {
-    { "min_us", "min", 0 }, { "median_us", "median", 50 }, { "p90_us", "p90", 90 }, { "p99_us", "p99", 99 }, { "max_us", "max", 100 },
+    { "min_us", "min", 0 },   { "median_us", "median", 50 }, { "p90_us", "p90", 90 },
+    { "p99_us", "p99", 99 }, { "max_us", "max", 100 },
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
@@ -210,7 +212,8 @@ static void print_histogram(const struct series *s, FILE *out)
     }
     fprintf(out, "\n%10s\n", "from ms");
     for (int i = 0; i < BARS; i++)
-        fprintf(out, "%10.3f %7ld %.*s\n", (double)(s->min + i * width) / 1000, rows[i], (int)(rows[i] * BAR_WIDTH / most), bar);
+        fprintf(out, "%10.3f %7ld %.*s\n", (double)(s->min + i * width) / 1000, rows[i],
+                (int)(rows[i] * BAR_WIDTH / most), bar);
 }
 
 static double rate(const struct load *l)
@@ -220,8 +223,8 @@ static double rate(const struct load *l)
 
 static void print_text(const struct load *l, FILE *out)
 {
-    fprintf(out, "%ld transactions%s in %.3f s, %ld at once: %.1f per second\n", l->ended, l->signal ? " (interrupted)" : "",
-            (double)l->took / USEC_PER_SEC, l->plan->parallel, rate(l));
+    fprintf(out, "%ld transactions%s in %.3f s, %ld at once: %.1f per second\n", l->ended,
+            l->signal ? " (interrupted)" : "", (double)l->took / USEC_PER_SEC, l->plan->parallel, rate(l));
     for (int i = 0; i < EXITS; i++)
         if (l->exits[i] > 0)
             fprintf(out, "%10ld  exit %d: %s\n", l->exits[i], i, probe_exit_meaning(i));

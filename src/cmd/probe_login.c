@@ -1,4 +1,5 @@
-/* probe_login: which mechanisms, which user, which password, and where they come from: the options, netrc, the terminal. */
+/* probe_login: which mechanisms, which user, which password, and where they come from: the options, netrc, the
+ * terminal. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,8 +86,8 @@ static const char *meaning(const struct strlist *aliases, const char *name)
     return mechanism_named(name);
 }
 
-/* What was named, as mechanisms; the names themselves go before all others a server may use. None of several known: an error; so is the
- * only one unknown. */
+/* What was named, as mechanisms; the names themselves go before all others a server may use. None of several known: an
+ * error; so is the only one unknown. */
 static bool mechanisms(struct probe_plan *p, const struct saying *s, struct err *e)
 {
     struct strlist names = STRLIST_INIT, known = STRLIST_INIT;
@@ -141,7 +142,8 @@ static const char *host_of(const struct settings *account)
 /* What was found is from here on as if it had been said. */
 static bool remember(struct probe_plan *p, const char *option, const char *value, struct err *e)
 {
-    return said_text(p->said, option) || said_add(p->said, option_by_name(p->said->table, option, strlen(option)), value, "terminal", e);
+    return said_text(p->said, option) ||
+           said_add(p->said, option_by_name(p->said->table, option, strlen(option)), value, "terminal", e);
 }
 
 static bool user(struct probe_plan *p, struct settings *account, struct err *e)
@@ -201,7 +203,8 @@ bool probe_login(struct probe_plan *p, struct settings *account, enum session_tl
     if (!mechanisms(p, s, e) || !extras(p, account, e))
         return false;
     bool named = p->mechanisms.n > 0, clear = tls != SESSION_TLS_REQUIRED && tls != SESSION_TLS_IMPLICIT;
-    /* Where TLS may be left out, naming a mechanism permits it in clear, and a certificate that is not good is no worse. */
+    /* Where TLS may be left out, naming a mechanism permits it in clear, and a certificate that is not good is no
+     * worse. */
     p->probe.secret_anyway = (named && clear) || said_no(p->said, "tls_verify");
     if (!probe_say(account, "auth", p->mechanisms.n == 1 ? p->mechanisms.v[0] : "on", s, e) ||
         !probe_say(account, "keyring", "off", NULL, e))
@@ -211,7 +214,8 @@ bool probe_login(struct probe_plan *p, struct settings *account, enum session_tl
     return !said_text(p->said, "auth_user") || user(p, account, e);
 }
 
-/* As said: an empty user, one with a '%' in it, an empty password and several mechanisms are none of the rows' business. */
+/* As said: an empty user, one with a '%' in it, an empty password and several mechanisms are none of the rows'
+ * business. */
 void probe_login_finish(struct probe_plan *p)
 {
     const char *name = said_text(p->said, "auth_user"), *secret = said_text(p->said, "auth_password");

@@ -22,7 +22,9 @@ static enum show_probe_silence silence(const struct probe_options *said)
     const char *text = said_text(said, "silent");
     if (!said_flag(said, "silent"))
         return PROBE_LOUD;
-    return text && strcmp(text, "2") == 0 ? PROBE_ERRORS_ONLY : text && strcmp(text, "3") == 0 ? PROBE_SILENT : PROBE_UNTIL_ERROR;
+    return text && strcmp(text, "2") == 0   ? PROBE_ERRORS_ONLY
+           : text && strcmp(text, "3") == 0 ? PROBE_SILENT
+                                            : PROBE_UNTIL_ERROR;
 }
 
 static char *peer_file(const struct probe_options *said, const char *option)

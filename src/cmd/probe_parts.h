@@ -18,15 +18,15 @@ void probe_dialogue(struct probe_plan *p);
 /* probe_output.c: also of what was read before an option was found wrong. */
 void probe_output(struct probe_plan *p);
 
-/* probe_proxy.c: the PROXY header (HAProxy's proxy-protocol.txt, 2.1 and 2.2) into p->preamble and p->preamble_line. What is wrong is
- * FAULT_USAGE at STAGE_PROXY. */
+/* probe_proxy.c: the PROXY header (HAProxy's proxy-protocol.txt, 2.1 and 2.2) into p->preamble and p->preamble_line.
+ * What is wrong is FAULT_USAGE at STAGE_PROXY. */
 bool probe_proxy(struct probe_plan *p, struct err *e);
 
 /* probe_tls.c: what the TLS options say, into the account's settings and p->probe. */
 bool probe_tls(struct probe_plan *p, struct settings *account, struct err *e);
 
-/* probe_login.c: mechanisms, user and password; asks for what is missing. `tls` is the hop's. probe_login_finish is for what the account's rows
- * cannot hold, once it is bound. */
+/* probe_login.c: mechanisms, user and password; asks for what is missing. `tls` is the hop's. probe_login_finish is for
+ * what the account's rows cannot hold, once it is bound. */
 bool probe_login(struct probe_plan *p, struct settings *account, enum session_tls tls, bool wanted, struct err *e);
 void probe_login_finish(struct probe_plan *p);
 

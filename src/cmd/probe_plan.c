@@ -1,4 +1,5 @@
-/* probe_plan: from what was said to what is done. The account is filled by its own rows, so that all their checks hold. */
+/* probe_plan: from what was said to what is done. The account is filled by its own rows, so that all their checks hold.
+ * */
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,7 @@ static char *made_up_sender(const struct probe_options *said)
 
 static void plan_recipients(struct probe_plan *p)
 {
-    static const char *const options[] = { "bcc", "cc", "to" }; /* the last one routes, and that should be one of --to */
+    static const char *const options[] = { "bcc", "cc", "to" }; /* the last recipient routes: one of --to */
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         struct strlist list = STRLIST_INIT;
         strlist_split(&list, said_text(p->said, options[i]) ? said_text(p->said, options[i]) : "", ",");
@@ -120,7 +121,8 @@ static bool plan_timeout(struct probe_plan *p, struct settings *account, bool of
     struct err why = ERR_INIT;
     size_t zeros = strspn(text, "0");
     if ((!s && of_file) || (s && zeros && zeros == strcspn(text, "smhSMH")))
-        return (!s && of_file) || (probe_say(account, "timeout", LONGEST, s, e) && probe_say(account, "deadline", LONGEST, s, e));
+        return (!s && of_file) ||
+               (probe_say(account, "timeout", LONGEST, s, e) && probe_say(account, "deadline", LONGEST, s, e));
     if (probe_say(account, "timeout", text, s, &why) && probe_say(account, "deadline", LONGEST, s, &why))
         return true;
     err_clear(&why);
@@ -175,14 +177,20 @@ static int default_port(const struct protocol *protocol, enum session_tls tls)
     return protocol->hello == LHLO ? 24 : tls == SESSION_TLS_IMPLICIT ? PORT_SUBMISSIONS : 25;
 }
 
+static const char *tls_word(enum session_tls tls)
+{
+    return tls == SESSION_TLS_OFF ? "off" : tls == SESSION_TLS_MAY ? "auto" : "on";
+}
+
 /* Without --account: everything is said here. */
 static bool plan_alone(struct probe_plan *p, struct settings *account, const struct protocol *protocol, struct err *e)
 {
     struct hop hop = { .verify = true };
     tls_said(p->said, protocol, &hop.tls);
     hop.port = default_port(protocol, hop.tls);
-    bool ok = probe_target(p, account, &hop, e) && probe_say(account, "protocol", protocol->hello == LHLO ? "lmtp" : "smtp", NULL, e) &&
-              probe_say(account, "tls", hop.tls == SESSION_TLS_OFF ? "off" : hop.tls == SESSION_TLS_MAY ? "auto" : "on", NULL, e) &&
+    bool ok = probe_target(p, account, &hop, e) &&
+              probe_say(account, "protocol", protocol->hello == LHLO ? "lmtp" : "smtp", NULL, e) &&
+              probe_say(account, "tls", tls_word(hop.tls), NULL, e) &&
               probe_say(account, "tls_starttls", hop.tls == SESSION_TLS_IMPLICIT ? "off" : "on", NULL, e) &&
               plan_timeout(p, account, false, e) && probe_login(p, account, hop.tls, protocol->auth, e) &&
               bind_account(p, NULL, account, e);
@@ -194,8 +202,8 @@ static bool plan_alone(struct probe_plan *p, struct settings *account, const str
 }
 
 /* With it: what is said here stands over the file's. */
-static bool plan_from_file(struct probe_plan *p, struct settings *account, const struct protocol *protocol, const char *name,
-                           struct err *e)
+static bool plan_from_file(struct probe_plan *p, struct settings *account, const struct protocol *protocol,
+                           const char *name, struct err *e)
 {
     struct rc rc = RC_INIT;
     const struct rc_params params = { 0 };
@@ -207,9 +215,10 @@ static bool plan_from_file(struct probe_plan *p, struct settings *account, const
     bool tls_here = tls_said(p->said, protocol, &tls);
     hop.port = default_port(protocol, tls);
     ok = ok && chosen && (!target || probe_target(p, account, &hop, e)) && plan_timeout(p, account, true, e) &&
-         (!said_flag(p->said, "protocol") || probe_say(account, "protocol", protocol->hello == LHLO ? "lmtp" : "smtp", NULL, e)) &&
-         (!said_flag(p->said, "auth_user") || probe_login(p, account, tls, protocol->auth, e)) && bind_account(p, chosen, account, e) &&
-         route_find(&p->route, &p->account, e);
+         (!said_flag(p->said, "protocol") ||
+          probe_say(account, "protocol", protocol->hello == LHLO ? "lmtp" : "smtp", NULL, e)) &&
+         (!said_flag(p->said, "auth_user") || probe_login(p, account, tls, protocol->auth, e)) &&
+         bind_account(p, chosen, account, e) && route_find(&p->route, &p->account, e);
     if (ok && tls_here) {
         p->route.v->tls = tls;
         p->route.v->verify = true;
@@ -218,7 +227,8 @@ static bool plan_from_file(struct probe_plan *p, struct settings *account, const
         strlist_copy(&p->route.v->command, &hop.command);
     } else if (ok) {
         free(p->said->target);
-        p->said->target = p->account.socket ? xstrdup(p->account.socket) : xasprintf("%s:%ld", p->account.host, p->account.port);
+        p->said->target =
+            p->account.socket ? xstrdup(p->account.socket) : xasprintf("%s:%ld", p->account.host, p->account.port);
     }
     free(hop.host);
     free(hop.socket);
@@ -258,7 +268,8 @@ static enum probe_job job_of(const struct probe_options *said)
 
 static bool ask(struct probe_plan *p, struct err *e)
 {
-    bool target = said_flag(p->said, "server") || said_flag(p->said, "socket") || said_flag(p->said, "pipe") || said_flag(p->said, "account");
+    bool target = said_flag(p->said, "server") || said_flag(p->said, "socket") || said_flag(p->said, "pipe") ||
+                  said_flag(p->said, "account");
     return probe_options_ask(p->said, probe_comes_to_rcpt(p) || !target, e);
 }
 

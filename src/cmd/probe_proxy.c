@@ -58,7 +58,9 @@ static const struct family *family(const struct proxy_header *h)
         if (ascii_ieq(name, families[i].name) && families[i].version == h->version)
             return &families[i];
     fail(h, h->version == 1 ? "write TCP4, TCP6 or UNKNOWN" : "write AF_UNSPEC, AF_INET, AF_INET6 or AF_UNIX",
-         h->version == 1 ? "'--proxy-family' cannot be '%s' in version 1" : "'--proxy-family' cannot be '%s' in version 2", name);
+         h->version == 1 ? "'--proxy-family' cannot be '%s' in version 1"
+                         : "'--proxy-family' cannot be '%s' in version 2",
+         name);
     return NULL;
 }
 
@@ -77,7 +79,8 @@ static const char *need(const struct proxy_header *h, const char *option)
 }
 
 /* The place of a word in a list; -1: *e is set. */
-static int word(const struct proxy_header *h, const char *option, const char *const *words, int standard, const char *hint)
+static int word(const struct proxy_header *h, const char *option, const char *const *words, int standard,
+                const char *hint)
 {
     const char *value = text(h, option);
     for (int i = 0; value && words[i]; i++)
@@ -121,7 +124,8 @@ static bool add_address(const struct proxy_header *h, const char *option, int af
     if (!value)
         return false;
     if (inet_pton(af, value, octets) != 1)
-        return fail(h, af == AF_INET ? "write it as 192.0.2.1" : "write it as 2001:db8::1", "'%s' is no address of its family", value);
+        return fail(h, af == AF_INET ? "write it as 192.0.2.1" : "write it as 2001:db8::1",
+                    "'%s' is no address of its family", value);
     buf_add(out, octets, af == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr));
     return true;
 }
@@ -163,7 +167,8 @@ static bool add_addresses(const struct proxy_header *h, const struct family *f, 
 
 static bool octets(const struct proxy_header *h, struct buf *out)
 {
-    static const char *const commands[] = { "LOCAL", "PROXY", NULL }, *const transports[] = { "UNSPEC", "STREAM", "DGRAM", NULL };
+    static const char *const commands[] = { "LOCAL", "PROXY", NULL };
+    static const char *const transports[] = { "UNSPEC", "STREAM", "DGRAM", NULL };
     int command = word(h, "proxy_command", commands, 1, "write LOCAL or PROXY");
     int transport = word(h, "proxy_protocol", transports, 1, "write UNSPEC, STREAM or DGRAM");
     if (command < 0 || transport < 0)
@@ -222,7 +227,8 @@ static bool any_said(const struct probe_options *said, bool *parts)
 {
     *parts = false;
     for (size_t i = 0; i < said->n; i++)
-        *parts |= said->v[i].o->name && strncmp(said->v[i].o->name, "proxy_", 6) == 0 && !said_is(&said->v[i], "proxy_version");
+        *parts |= said->v[i].o->name && strncmp(said->v[i].o->name, "proxy_", 6) == 0 &&
+                  !said_is(&said->v[i], "proxy_version");
     return *parts || said_text(said, "proxy");
 }
 
@@ -236,7 +242,8 @@ bool probe_proxy(struct probe_plan *p, struct err *e)
     if (!any_said(p->said, &parts))
         return true;
     if (said && parts)
-        return fail(&h, "--proxy says all of it; only --proxy-version goes with it", "'--proxy' does not go with '--proxy-%s'", "family …");
+        return fail(&h, "--proxy says all of it; only --proxy-version goes with it",
+                    "'--proxy' does not go with '--proxy-%s'", "family …");
     if (said && h.version == 1 && strpbrk(said, "\r\n"))
         return fail(&h, "the server would take what follows for a command", "'%s' holds a line break", "--proxy");
     if (said)

@@ -1,6 +1,6 @@
-/* probe_said: what was said to the probe, in its order, with its origin. Settings (conf/settings.h) do not do here: the order counts across
- * options (--attach-type, --attach; --xclient-name, --xclient-delim), an option without its value is not the same as none, and one that was taken back
- * (--no-tls-verify) is a word of its own. */
+/* probe_said: what was said to the probe, in its order, with its origin. Settings (conf/settings.h) do not do here: the
+ * order counts across options (--attach-type, --attach; --xclient-name, --xclient-delim), an option without its value
+ * is not the same as none, and one that was taken back (--no-tls-verify) is a word of its own. */
 #ifndef CMD_PROBE_SAID_H
 #define CMD_PROBE_SAID_H
 
@@ -40,7 +40,7 @@ void said_take_back(struct probe_options *p, const struct option *o);
 struct saying *said_last(const struct probe_options *p, const char *name);
 bool said_no(const struct probe_options *p, const char *name);
 bool said_flag(const struct probe_options *p, const char *name);       /* said at all */
-const char *said_text(const struct probe_options *p, const char *name); /* its value; NULL where not said or without one */
+const char *said_text(const struct probe_options *p, const char *name); /* its value; NULL: not said, or without one */
 bool said_is(const struct saying *s, const char *name);
 
 /* Begins an error text about it: "FILE:3: '--port' …". */

@@ -1,5 +1,5 @@
-/* probe_series: how long something took, many times over, in memory that does not grow: times are counted in classes that are no wider than
- * 1/64 of what they hold. All zero is an empty one. */
+/* probe_series: how long something took, many times over, in memory that does not grow: times are counted in classes
+ * that are no wider than 1/64 of what they hold. All zero is an empty one. */
 #ifndef CMD_PROBE_SERIES_H
 #define CMD_PROBE_SERIES_H
 

@@ -1,4 +1,5 @@
-/* probe_target: where a probe goes to and where it comes from: a host and its port, a socket, a command, or who takes mail for a domain. */
+/* probe_target: where a probe goes to and where it comes from: a host and its port, a socket, a command, or who takes
+ * mail for a domain. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -13,11 +14,13 @@ static void name_target(struct probe_plan *p, char *name)
     p->said->target = name;
 }
 
-/* "host:port", "[host]:port", "host/port", "[host]"; anything else is a host: one with several colons is an IPv6 address. */
+/* "host:port", "[host]:port", "host/port", "[host]"; anything else is a host: one with several colons is an IPv6
+ * address. */
 static void split_host(const char *text, struct buf *host, const char **port)
 {
     size_t n = strlen(text), end = n;
-    const char *slash = strrchr(text, '/'), *colon = strchr(text, ':'), *close = *text == '[' ? strchr(text, ']') : NULL;
+    const char *slash = strrchr(text, '/'), *colon = strchr(text, ':'),
+               *close = *text == '[' ? strchr(text, ']') : NULL;
     *port = NULL;
     if (close && (close[1] == ':' || close[1] == '/')) {
         end = (size_t)(close - text) + 1;
@@ -74,7 +77,8 @@ static bool check_families(const struct probe_plan *p, const char *host, const c
         { v6 && is_v4(host), "-6 and the server's address is IPv4" },
         { v4 && is_v6(local), "-4 and the local interface's address is IPv6" },
         { v6 && is_v4(local), "-6 and the local interface's address is IPv4" },
-        { (is_v4(host) && is_v6(local)) || (is_v6(host) && is_v4(local)), "the server and the local interface have addresses of two kinds" },
+        { (is_v4(host) && is_v6(local)) || (is_v6(host) && is_v4(local)),
+          "the server and the local interface have addresses of two kinds" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].wrong) {
@@ -166,7 +170,8 @@ static bool network_end(struct probe_plan *p, struct settings *account, struct h
     return ok;
 }
 
-static bool command_end(struct probe_plan *p, const struct saying *s, struct settings *account, struct hop *hop, struct err *e)
+static bool command_end(struct probe_plan *p, const struct saying *s, struct settings *account, struct hop *hop,
+                        struct err *e)
 {
     if (!strlist_words(&hop->command, s->value)) {
         said_wrong(s, e, "is no command: '%s'", s->value);

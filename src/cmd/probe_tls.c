@@ -14,7 +14,8 @@ enum { PEM_MAX = 1 << 20 };
 static const struct {
     const char *name, *priority;
 } versions[] = {
-    { "sslv3", "SSL3.0" }, { "tlsv1", "TLS1.0" }, { "tlsv1_1", "TLS1.1" }, { "tlsv1_2", "TLS1.2" }, { "tlsv1_3", "TLS1.3" },
+    { "sslv3", "SSL3.0" },   { "tlsv1", "TLS1.0" },   { "tlsv1_1", "TLS1.1" },
+    { "tlsv1_2", "TLS1.2" }, { "tlsv1_3", "TLS1.3" },
 };
 
 /* Key exchange (NULL: TLS 1.3's), cipher, MAC. */
@@ -58,7 +59,8 @@ static const struct {
 } sets[] = {
     { "DEFAULT", "NORMAL" }, { "HIGH", "NORMAL" }, { "ALL", "NORMAL:+3DES-CBC" },
     { "NORMAL", NULL }, { "PERFORMANCE", NULL }, { "PFS", NULL }, { "SECURE128", NULL }, { "SECURE192", NULL },
-    { "SECURE256", NULL }, { "SUITEB128", NULL }, { "SUITEB192", NULL }, { "LEGACY", NULL }, { "NONE", NULL }, { "SYSTEM", NULL },
+    { "SECURE256", NULL }, { "SUITEB128", NULL }, { "SUITEB192", NULL }, { "LEGACY", NULL },
+    { "NONE", NULL }, { "SYSTEM", NULL },
 };
 
 /* Adds ":+WORD" unless it is there. */
@@ -79,7 +81,9 @@ static bool unknown_cipher(const struct saying *s, const char *word, struct err 
         names[i] = suites[i].name;
     const char *near = ascii_nearest(word, names);
     said_wrong(s, e, "has no cipher '%s'", word);
-    return near ? err_hint(e, "did you mean '%s'?", near) : err_hint(e, "write names as AES256-SHA, or a GnuTLS priority string: NORMAL:-CIPHER-ALL:+AES-256-GCM");
+    if (near)
+        return err_hint(e, "did you mean '%s'?", near);
+    return err_hint(e, "write names as AES256-SHA, or a GnuTLS priority string: NORMAL:-CIPHER-ALL:+AES-256-GCM");
 }
 
 /* "AES128-SHA:AES256-SHA": only these. */
@@ -117,7 +121,8 @@ static bool ciphers(const struct saying *s, struct buf *out, struct err *e)
 {
     size_t len = strcspn(s->value, ":");
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-        if (strlen(sets[i].word) == len && ascii_ieqn(s->value, sets[i].word, len) && (!sets[i].priority || !s->value[len])) {
+        if (strlen(sets[i].word) == len && ascii_ieqn(s->value, sets[i].word, len) &&
+            (!sets[i].priority || !s->value[len])) {
             buf_adds(out, sets[i].priority ? sets[i].priority : s->value);
             return true;
         }
@@ -199,7 +204,8 @@ static bool with_chain(struct probe_plan *p, const char *cert, const char *chain
 
 static bool certificate(struct probe_plan *p, struct settings *account, struct err *e)
 {
-    const struct saying *cert = said_last(p->said, "tls_cert"), *key = said_last(p->said, "tls_key"), *chain = said_last(p->said, "tls_chain");
+    const struct saying *cert = said_last(p->said, "tls_cert"), *key = said_last(p->said, "tls_key"),
+                        *chain = said_last(p->said, "tls_chain");
     if (!cert != !key) {
         said_wrong(cert ? cert : key, e, "does not go without '--tls-%s'", cert ? "key" : "cert");
         return err_hint(e, "say both, the same file where it holds both");
@@ -232,7 +238,8 @@ static bool trust(struct probe_plan *p, struct settings *account, struct err *e)
 static bool verify(struct probe_plan *p, struct settings *account, struct err *e)
 {
     const struct probe_options *said = p->said;
-    bool all = said_flag(said, "tls_verify"), issuer = said_flag(said, "tls_verify_ca"), name = said_flag(said, "tls_verify_host");
+    bool all = said_flag(said, "tls_verify"), issuer = said_flag(said, "tls_verify_ca"),
+         name = said_flag(said, "tls_verify_host");
     const struct saying *target = said_last(said, "tls_verify_target");
     p->probe.any_certificate = !all && !issuer && !name;
     p->probe.any_name = !all && issuer && !name;

@@ -1,5 +1,5 @@
-/* show_probe: the dialogue as swaks prints it. A line belongs to a side, which has its prefixes and what hides it; an event has its side
- * and its words. Knows nothing of why a dialogue goes as it goes. */
+/* show_probe: the dialogue as swaks prints it. A line belongs to a side, which has its prefixes and what hides it; an
+ * event has its side and its words. Knows nothing of why a dialogue goes as it goes. */
 #include "show/show.h"
 
 #include <stdarg.h>
@@ -225,7 +225,8 @@ static void tell_lapse(struct show_probe *p, usec now)
 {
     usec lapse = now - p->sent_at;
     if (p->lapse == PROBE_LAPSE_EXACT)
-        show_probe_info(p, "response in %lld.%03llds", (long long)(lapse / USEC_PER_SEC), (long long)(lapse % USEC_PER_SEC / 1000));
+        show_probe_info(p, "response in %lld.%03llds", (long long)(lapse / USEC_PER_SEC),
+                        (long long)(lapse % USEC_PER_SEC / 1000));
     else if (p->lapse == PROBE_LAPSE_SECONDS)
         show_probe_info(p, "response in %llds", (long long)(lapse / USEC_PER_SEC));
     p->sent_at = now;
@@ -241,7 +242,8 @@ static void decode_challenge(const struct field *line, struct buf *shown)
 {
     enum { CODE = 4 };
     struct buf text = BUF_INIT;
-    if (line->len > CODE && strncmp(line->s, "334 ", CODE) == 0 && base64_decode(&text, line->s + CODE, line->len - CODE)) {
+    if (line->len > CODE && strncmp(line->s, "334 ", CODE) == 0 &&
+        base64_decode(&text, line->s + CODE, line->len - CODE)) {
         buf_cut(shown, CODE);
         buf_addbuf(shown, &text);
     }
@@ -305,7 +307,8 @@ static const struct { const char *gnutls, *openssl, *tls13, *hash; int bits; } c
     { NULL, NULL, NULL, NULL, 0 },
 };
 
-/* GnuTLS describes a session as "(TLS1.2)-(ECDHE-X25519)-(RSA-PSS-RSAE-SHA256)-(AES-256-GCM)", with plain RSA as "(TLS1.2)-(RSA)-(AES…)". */
+/* GnuTLS describes a session as "(TLS1.2)-(ECDHE-X25519)-(RSA-PSS-RSAE-SHA256)-(AES-256-GCM)", with plain RSA as
+ * "(TLS1.2)-(RSA)-(AES…)". */
 static void add_cipher(struct buf *out, const char *version, const char *cipher, const char *description)
 {
     static const char *const exchanges[][2] = { { "ECDHE-", "ECDHE-" }, { "DHE-", "DHE-" }, { NULL, NULL } };
@@ -327,7 +330,8 @@ static void add_cipher(struct buf *out, const char *version, const char *cipher,
             break;
         }
     }
-    buf_printf(out, "%s%s%s:%d", ciphers[i].openssl, ciphers[i].hash ? "-" : "", ciphers[i].hash ? ciphers[i].hash : "", ciphers[i].bits);
+    buf_printf(out, "%s%s%s:%d", ciphers[i].openssl, ciphers[i].hash ? "-" : "", ciphers[i].hash ? ciphers[i].hash : "",
+               ciphers[i].bits);
 }
 
 /* RFC 4514 lists the innermost name first; OpenSSL's line begins with the outermost: "CN=a,O=b" is "/O=b/CN=a". */
@@ -361,7 +365,8 @@ static void say_name(struct show_probe *p, const char *what, const char *name)
     say_buf(p, INFO, &line);
 }
 
-/* The facts come also of a handshake that fails in the end, and swaks says nothing of such a one: they wait until it is known. */
+/* The facts come also of a handshake that fails in the end, and swaks says nothing of such a one: they wait until it is
+ * known. */
 static void on_tls(struct show_probe *p, const struct event *ev)
 {
     const char *version = text_of(ev, "version"), *local = text_of(ev, "local"), *problem = text_of(ev, "problem");
