@@ -555,18 +555,3 @@ def test_large_attachment_in_constant_memory(sink, tmp_path):
         sizes[name] = peak_kib("-s", f"127.0.0.1:{server.port}", "-t", TO, "-n", "--attach", f"@{tmp_path / name}")
     assert sizes["large"] < sizes["small"] + 4096
     assert sizes["large"] < 8 << 10 or "clang" in os.environ.get("CC", "") or sizes["small"] > 7 << 10
-
-
-def cpu(command):
-    before = os.times()
-    for _ in range(20):
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, stdin=subprocess.DEVNULL, env=environment())
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
-
-
-@pytest.mark.skipif(not SWAKS, reason="swaks is not installed")
-def test_a_tenth_of_the_time_of_swaks(sink):
-    server = sink("--discard")
-    args = ["-s", f"127.0.0.1:{server.port}", "-f", FROM, "-t", TO]
-    assert cpu([ENVOI, "probe", *args]) * 10 <= cpu([SWAKS, *args])
