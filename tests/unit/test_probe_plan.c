@@ -276,7 +276,7 @@ static void mistakes(void **state)
         { "-s|h|-4|-6|-t|a", "-4 and -6", "out", STAGE_NONE },
         { "-s|::1|-li|192.0.2.1|-t|a", "of two kinds", "out", STAGE_NONE },
         { "-s|h|-t|a|--timeout|x", "'--timeout' is a time", "no timeout", STAGE_NONE },
-        { "-s|h|-t|a|-stl|x", "'--show-time-lapse' cannot be 'x'", "or nothing", STAGE_NONE },
+        { "-s|h|-t|a|-stl|x", "cannot be 'x'", "write i", STAGE_NONE },
         { "-s|h|-t|a\nb", "'to' holds a line break", "command", STAGE_NONE },
         { "-s|h|-t|a|-tls|--tls-cert|/x", "without '--tls-key'", "both", STAGE_NONE },
         { "-s|h|-t|a|-tls|--tls-cipher|AES128-SHB", "no cipher 'AES128-SHB'", "'AES128-SHA'?", STAGE_NONE },
