@@ -51,15 +51,36 @@ static void forget(struct probe_options *p, const struct option *o)
     p->n = kept;
 }
 
+static void add_dashed(struct buf *out, const char *name)
+{
+    for (; *name; name++)
+        buf_addc(out, *name == '_' ? '-' : *name);
+}
+
+/* The account's rows are named without dashes, a probe's with them. */
+static void add_with_dashes(struct buf *out, const struct option *o, const char *text)
+{
+    size_t n = strlen(o->name);
+    bool named = text[0] == '\'' && strncmp(text + 1, o->name, n) == 0 && text[n + 1] == '\'';
+    if (named) {
+        buf_adds(out, "'--");
+        add_dashed(out, o->name);
+        text += n + 1;
+    }
+    buf_adds(out, text);
+}
+
 bool said_add(struct probe_options *p, const struct option *o, const char *value, const char *origin, struct err *e)
 {
     union option_value ignored;
     struct err why = ERR_INIT;
     if (*value && o->type != OPTION_FLAG && !option_value(o, value, &ignored, FAULT_USAGE, &why)) {
-        if (strcmp(origin, ORIGIN_COMMAND_LINE) == 0)
-            err_move(e, &why);
-        else
-            err_set(e, FAULT_USAGE, "%s: %s", origin, why.text);
+        struct buf text = BUF_INIT;
+        if (strcmp(origin, ORIGIN_COMMAND_LINE) != 0)
+            buf_printf(&text, "%s: ", origin);
+        add_with_dashes(&text, o, why.text);
+        err_set(e, FAULT_USAGE, "%s", text.data);
+        buf_free(&text);
         if (why.hint)
             err_hint(e, "%s", why.hint);
         err_clear(&why);
@@ -116,12 +137,6 @@ const char *said_text(const struct probe_options *p, const char *name)
 bool said_is(const struct saying *s, const char *name)
 {
     return s->o->name && strcmp(s->o->name, name) == 0;
-}
-
-static void add_dashed(struct buf *out, const char *name)
-{
-    for (; *name; name++)
-        buf_addc(out, *name == '_' ? '-' : *name);
 }
 
 bool said_wrong(const struct saying *s, struct err *e, const char *fmt, ...)
