@@ -100,7 +100,8 @@ static const struct strlist *aliases_of(const struct exchange *x)
     return x->p.probe && x->p.probe->aliases ? x->p.probe->aliases : &none;
 }
 
-/* What the server offers, by its own names and by those it may mean; where it says nothing and a probe assumes AUTH, what is wanted. */
+/* What the server offers, by its own names and by those it may mean; where it says nothing and a probe assumes AUTH,
+ * what is wanted. */
 static void read_offer(struct exchange *x, const struct session *s)
 {
     const struct strlist *told = &session_caps(s)->auth, *aliases = aliases_of(x);
@@ -127,7 +128,7 @@ static struct sasl_params sasl_params(struct exchange *x, const struct session *
     const struct account *a = x->p.account;
     const struct strlist *told = &session_caps(s)->auth;
     struct sasl_params p = {
-        .user = x->p.probe || (a->user && *a->user) ? a->user : NULL, /* a probe may log in as nobody */
+        .user = x->p.probe || (a->user && *a->user) ? a->user : NULL, /* a probe may be nobody */
         .ntlm_domain = a->ntlmdomain,
         .host = x->p.hop->host ? x->p.hop->host : "localhost",
         .port = x->p.hop->port,

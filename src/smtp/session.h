@@ -91,7 +91,7 @@ struct session_probe {
     bool xclient_before_tls;                  /* behind the first EHLO, not the last */
     bool xclient_unverified;                  /* attributes need not be among those offered */
     enum session_need xclient_need;
-    void (*leaving)(void *ctx, const struct err *e); /* told why the dialogue is given up, before QUIT; NULL: nobody is */
+    void (*leaving)(void *ctx, const struct err *e); /* told why the dialogue is given up, before QUIT; or NULL */
     void *leaving_ctx;
     const struct strlist *mail_params, *rcpt_params; /* "NAME" or "NAME=VALUE" behind MAIL and each RCPT; NULL: none */
 };
