@@ -32,6 +32,7 @@ static const struct {
     [FAULT_TIMEOUT]     = { EX_TEMPFAIL, "EX_TEMPFAIL", "timeout", true },
     [FAULT_CONNECT]     = { EX_TEMPFAIL, "EX_TEMPFAIL", "connect", true },
     [FAULT_LOST]        = { EX_TEMPFAIL, "EX_TEMPFAIL", "lost", true },
+    [FAULT_INTERRUPTED] = { EX_TEMPFAIL, "EX_TEMPFAIL", "interrupted", true },
     [FAULT_DNS]         = { EX_TEMPFAIL, "EX_TEMPFAIL", "dns", true },
     [FAULT_PROTOCOL]    = { EX_PROTOCOL, "EX_PROTOCOL", "protocol", false },
     [FAULT_TLS]         = { EX_PROTOCOL, "EX_PROTOCOL", "tls", false },

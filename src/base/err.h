@@ -26,6 +26,7 @@ enum fault {
     FAULT_TIMEOUT,      /* 75 a deadline passed */
     FAULT_CONNECT,      /* 75 refused, unreachable */
     FAULT_LOST,         /* 75 the connection broke */
+    FAULT_INTERRUPTED,  /* 75 by a signal */
     FAULT_DNS,          /* 75 names could not be looked up now */
     FAULT_PROTOCOL,     /* 76 the peer does not speak SMTP or breaks the protocol */
     FAULT_TLS,          /* 76 the TLS handshake cannot succeed */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +325,18 @@ static int (*const jobs[])(struct run *r, struct err *e) = {
     [PROBE_SUPPORT] = run_dump, [PROBE_VERSION] = run_version, [PROBE_HELP] = run_help,
 };
 
+/* A transcript that nobody has is no success, unless its reader had enough of it. */
+static int written(struct run *r, int status)
+{
+    if (fflush(r->out) == 0 && !ferror(r->out))
+        return status;
+    struct pollfd reader = { .fd = fileno(r->out) };
+    if (poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR))
+        return status;
+    show_probe_error(&r->plan.show, "cannot write the transcript");
+    return status ? status : 1;
+}
+
 static int run(int argc, char *const *argv)
 {
     struct run r = { .out = stdout, .errors = stderr, .started = clock_now() };
@@ -336,6 +349,7 @@ static int run(int argc, char *const *argv)
         show_probe_error(&r.plan.show, "%s", r.plan.warnings.v[i]);
     int status = ok ? jobs[r.plan.job](&r, &e) : fail(&r, &e);
     show_report_close(r.report, r.out);
+    status = written(&r, status);
     message_free(&r.message);
     probe_plan_free(&r.plan);
     hub_free(&r.hub);

@@ -19,6 +19,7 @@ static const struct outcome {
     int status;
     const char *refused, *else_;
 } outcomes[] = {
+    { STAGE_NONE,     FAULT_INTERRUPTED, EXIT_LOST,         NULL, NULL },
     { STAGE_LOOKUP,   FAULT_NONE,        EXIT_CONNECT,      NULL, NULL },
     { STAGE_CONNECT,  FAULT_NONE,        EXIT_CONNECT,      NULL, NULL },
     { STAGE_PROXY,    FAULT_USAGE,       EXIT_PROXY,        NULL, NULL },
@@ -51,7 +52,6 @@ static const struct outcome {
     { STAGE_NONE,     FAULT_AUTH,        EXIT_AUTH,         NULL, NULL },
     { STAGE_NONE,     FAULT_SYSTEM,      EXIT_PREREQUISITE, NULL, NULL },
     { STAGE_NONE,     FAULT_UNAVAILABLE, EXIT_PREREQUISITE, NULL, NULL },
-    { STAGE_NONE,     FAULT_TEMPORARY,   EXIT_LOST,         NULL, NULL }, /* a signal */
     { STAGE_NONE,     FAULT_NONE,        EXIT_OPTIONS,      NULL, NULL },
 };
 

@@ -624,7 +624,7 @@ void deliver_run(struct deliver *d, struct err *e)
     int number = 0;
     if (!loop_run(&task, 1, &number)) {
         struct err interrupted = ERR_INIT;
-        err_set(&interrupted, FAULT_TEMPORARY, "interrupted by signal %d (%s)", number, strsignal(number));
+        err_set(&interrupted, FAULT_INTERRUPTED, "interrupted by signal %d (%s)", number, strsignal(number));
         deliver_abort(d, &interrupted);
     }
     deliver_result(d, e);

@@ -524,15 +524,47 @@ def test_load_stores_every_message(sink, tmp_path):
     assert len(stored) == 30 and len({re.search(r"(?im)^Message-Id: (.*)", s).group(1) for s in stored}) == 30
 
 
-def test_load_ends_with_what_was_measured(script):
-    server = script(*GREETING, "C: EHLO", "# @delay 0.2", "S: 250 mail.example", "C: MAIL", "S: 450 later", *QUIT)
-    process = subprocess.Popen([ENVOI, "probe", "-s", f"127.0.0.1:{server.port}", "-t", TO, "--repeat", "100000", "--parallel", "2"],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
-    with socket.create_connection(("127.0.0.1", server.port)):  # the sink serves: so do the runners
-        time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
-    assert re.match(rb"\d+ transactions \(interrupted\) in ", out) and process.returncode in (0, 23)
+def test_load_ends_with_what_was_measured():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = subprocess.Popen([ENVOI, "probe", "-s", f"127.0.0.1:{server.getsockname()[1]}", "-t", TO, "--repeat", "100000",
+                                    "--parallel", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        for _ in range(20):
+            connection, _ = server.accept()
+            connection.sendall(b"554 no\r\n")
+            connection.close()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    assert re.match(rb"\d+ transactions \(interrupted\) in ", out) and process.returncode == 21
+
+
+@pytest.mark.parametrize("number, name", [(signal.SIGINT, "Interrupt"), (signal.SIGTERM, "Terminated"), (signal.SIGHUP, "Hangup")])
+def test_a_signal_is_a_lost_connection(number, name):
+    """Whatever the server was asked: it did not refuse."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = subprocess.Popen([ENVOI, "probe", "-s", f"127.0.0.1:{server.getsockname()[1]}", "-t", TO],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        connection, _ = server.accept()
+        connection.sendall(b"220 here\r\n")
+        assert connection.recv(100).startswith(b"EHLO")
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        connection.close()
+    assert process.returncode == 6 and name.encode() in err
+
+
+@pytest.mark.parametrize("output", [[], ["--json"], ["--output-file=/dev/full"], ["--dump-mail"]])
+def test_a_transcript_that_cannot_be_written_is_no_success(sink, output):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([ENVOI, "probe", "-s", f"127.0.0.1:{sink().port}", "-t", TO, *output], stdout=full, stderr=subprocess.PIPE,
+                              env=environment(), timeout=20)
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr.decode() or "--output-file" in output[0]
+
+
+def test_a_reader_that_has_had_enough_is_no_failure(sink):
+    done = subprocess.run(["sh", "-c", '"$@" | head -n 1', "sh", ENVOI, "probe", "-s", f"127.0.0.1:{sink().port}", "-t", TO], capture_output=True,
+                          text=True, env=environment(), timeout=20)
+    assert done.stdout.startswith("=== Trying") and done.stderr == ""
 
 
 # ---- cost ----

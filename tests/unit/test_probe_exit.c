@@ -45,6 +45,7 @@ static const struct {
     { STAGE_AUTH, FAULT_AUTH, "535 no", 28, "*** No authentication type succeeded\n" },
     { STAGE_AUTH, FAULT_AUTH, NULL, 28, "*** " SAID "\n" },
     { STAGE_MAIL, FAULT_UNAVAILABLE, "550 no", 23, "" },
+    { STAGE_MAIL, FAULT_INTERRUPTED, NULL, 6, "*** " SAID "\n" },
     { STAGE_RCPT, FAULT_RECIPIENTS, "550 no", 24, "" },
     { STAGE_DATA, FAULT_TEMPORARY, "451 no", 25, "" },
     { STAGE_DOT, FAULT_MESSAGE, "554 no", 26, "" },
@@ -52,7 +53,6 @@ static const struct {
     { STAGE_BODY, FAULT_IO, NULL, 26, "*** " SAID "\n" },
     { STAGE_QUIT, FAULT_PROTOCOL, "500 no", 27, "" },
     { STAGE_NONE, FAULT_SYSTEM, NULL, 10, "*** " SAID "\n" },
-    { STAGE_NONE, FAULT_TEMPORARY, NULL, 6, "*** " SAID "\n" },
 };
 
 static char *told(const struct err *e, const struct probe_plan *p)
