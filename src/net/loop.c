@@ -85,6 +85,14 @@ static bool watch_due(const struct watch *w, const struct pollset *ps, usec now)
 
 static volatile sig_atomic_t caught;
 
+/* A poll that finds something ready does not take the signals that wait: a peer that never pauses would keep them out. */
+static void take_signals(const sigset_t *mask)
+{
+    sigset_t blocked;
+    sigprocmask(SIG_SETMASK, mask, &blocked);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
 static bool run(struct task *const *tasks, size_t n, const sigset_t *mask)
 {
     struct watch *watches = xcalloc(n ? n : 1, sizeof *watches);
@@ -100,6 +108,9 @@ static bool run(struct task *const *tasks, size_t n, const sigset_t *mask)
                 watch_task(&watches[i], tasks[i], &ps);
         if (!wait_masked(&ps, mask))
             continue;
+        take_signals(mask);
+        if (caught)
+            break;
         usec now = clock_now();
         for (size_t i = 0; i < n; i++)
             if (!watches[i].finished && watch_due(&watches[i], &ps, now))
@@ -131,7 +142,7 @@ bool loop_run(struct task *const *tasks, size_t n, int *signal_number)
         if (theirs[i].sa_handler == SIG_IGN)
             sigaction(ending[i], &theirs[i], NULL);
     }
-    /* They arrive only during the sleep, never between the look at `caught` and it. */
+    /* They arrive only during the sleep and behind it, never between the look at `caught` and it. */
     sigprocmask(SIG_BLOCK, &blocked, &before);
     bool all = run(tasks, n, &before);
     if (signal_number)
