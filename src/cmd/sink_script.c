@@ -154,9 +154,11 @@ static enum play do_server(struct player *p, const struct script_step *s)
     struct buf line = BUF_INIT;
 
     script_expand(p->script, &p->vars, s->line, strlen(s->line), &line);
-    say_line(p, line.data, line.len);
+    bool safe = ascii_line_safe(line.data, line.len); /* a group may have caught what a client sent */
+    if (safe)
+        say_line(p, line.data, line.len);
     buf_free(&line);
-    return PLAY_NEXT;
+    return safe ? PLAY_NEXT : mismatch(p, s, "the line has a CR or NUL");
 }
 
 static void take_line(struct player *p, const char *lf)
@@ -261,12 +263,7 @@ static enum play do_raw(struct player *p, const struct script_step *s)
 
 static enum play do_set(struct player *p, const struct script_step *s)
 {
-    struct buf value = BUF_INIT;
-
-    script_expand(p->script, &p->vars, s->octets.data, s->octets.len, &value);
-    script_set(&p->vars, s->words.v[0], value.data);
-    buf_free(&value);
-    return PLAY_NEXT;
+    return script_assign(p->script, s, &p->vars) ? PLAY_NEXT : mismatch(p, s, "got a value that is too long");
 }
 
 /* A whole reply: each line of the text with the code in front. */

@@ -11,6 +11,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "send/credentials.h"
+#include "send/authn.h"
 #include "send/route.h"
 #include "smtp/caps.h"
 #include "smtp/script.h"
@@ -64,6 +65,9 @@ bool player_is_idle(const struct player *p); /* nothing left to play */
 /* May the next line be a part of a login, not to be shown or kept? */
 bool player_is_secret(const struct player *p);
 
+/* Where in a line "AUTH mechanism response" the response begins; SIZE_MAX: nowhere. */
+size_t talk_secret_from(const char *line);
+
 bool player_in_message(const struct player *p);
 
 /* After the end. */
@@ -71,25 +75,21 @@ bool player_mismatch(const struct player *p, struct err *e); /* true: an expecta
 
 /* ---- between talk_player.c and talk_login.c ---- */
 
-struct login;
-
-struct login_params {
-    const struct talk_params *talk;
+struct talk_login_params {
     const struct stream *stream;
-    const struct caps *caps;
+    const struct strlist *offered;
     const char *mechanism; /* NULL: the best of those offered */
     bool clear_ok;         /* whoever wrote the script means it */
 };
 
-/* Makes the first line, without its line end; *secret_from: from where on nobody may see it. NULL: *e is set. */
-struct login *talk_login_start(const struct login_params *p, struct buf *line, size_t *secret_from, struct err *e);
+/* Makes the first line, without its line end; *secret_from: from where on nobody may see it. false: *e is set. */
+bool talk_login_start(struct authn *l, const struct talk_login_params *p, struct buf *line, size_t *secret_from, struct err *e);
 
 /* Answers a challenge with a line; "*" gives up, then *e is set. */
-void talk_login_answer(struct login *l, const char *challenge, struct buf *line, struct err *e);
+void talk_login_answer(struct authn *l, const char *challenge, struct buf *line, struct err *e);
 
 /* The last reply was this: what is wrong with it is in *e. */
-void talk_login_end(struct login *l, const struct talk_params *p, const char *reply, struct err *e);
-void talk_login_free(struct login *l);
+void talk_login_end(struct authn *l, const char *reply, struct err *e);
 
 /* ---- talk_terminal.c ---- */
 

@@ -13,6 +13,9 @@
 enum {
     READ_BLOCK = 16 << 10,
     LINE_LONGEST = 256 << 10, /* octets of a server's line */
+    REPLY_LONGEST = 1 << 20,  /* octets of all its lines */
+    HEARD_MOST = 64 << 10,    /* lines of replies that no line 'S:' has seen yet */
+    OUT_MOST = 1 << 20,       /* octets that wait to be written */
     TURNS = 64,               /* reads and writes before deadlines are looked at again */
     PATIENCE = 300,           /* seconds for a reply, unless @timeout or the account says otherwise */
     CONNECT_PATIENCE = 60,
@@ -145,7 +148,11 @@ static bool take_lines(struct player *p)
         take_line(p, p->in.data, p->in.len);
         buf_reset(&p->in);
     }
-    return p->in.len <= LINE_LONGEST || err_set(&p->err, FAULT_PROTOCOL, "the server says a line that does not end");
+    if (p->in.len > LINE_LONGEST)
+        return err_set(&p->err, FAULT_PROTOCOL, "the server says a line that does not end");
+    if (p->reply.len > REPLY_LONGEST || p->heard_n > HEARD_MOST)
+        return err_set(&p->err, FAULT_PROTOCOL, "the server says more than a reply can be");
+    return true;
 }
 
 /* ---- input and output ---- */
@@ -307,7 +314,8 @@ void player_drop(struct player *p, bool reset)
     buf_reset(&p->in);
     buf_reset(&p->out);
     p->message = p->refused = p->challenged = p->starttls = p->handshaking = false;
-    p->begun = p->inside = p->eof = p->opened = false;
+    p->begun = p->inside = p->eof = p->opened = p->logging_in = false;
+    authn_free(&p->authn);
     caps_free(&p->caps);
     emit(p->p.hub, 1, EV_CLOSED, F_STR("reason", NULL));
 }
@@ -395,13 +403,25 @@ static enum play open_connection(struct player *p)
 
     if (play != PLAY_NEXT || p->opened)
         return play;
-    p->opened = true;
+    p->opened = p->met = true;
     p->entered = false;
     if (p->opening) {
         reel_load(&p->prologue, p->opening);
         p->reel = &p->prologue;
     }
     return PLAY_NEXT;
+}
+
+/* A message or a pipeline may be larger than what should wait in memory. */
+static enum play write_surplus(struct player *p)
+{
+    if (!p->stream || p->out.len <= OUT_MOST)
+        return PLAY_NEXT;
+    player_wait_for(p, p->patience);
+    enum play play = player_write(p);
+    if (play == PLAY_NEXT)
+        p->entered = false;
+    return play;
 }
 
 /* One step after the other. PLAY_END: the script is over, or something is wrong. */
@@ -411,10 +431,16 @@ static enum play play_on(struct player *p)
         struct reel *r = p->reel;
         bool over = !r->script || r->at == r->script->n;
 
-        if (over && r == &p->main)
+        if (over && r == &p->main && p->met)
             return PLAY_END;
-        if (over) {
+        if (over && r != &p->main) {
             p->reel = &p->main;
+            continue;
+        }
+        if (over) { /* the greeting, and TLS, are worth seeing without a word of ours */
+            enum play play = open_connection(p);
+            if (play != PLAY_NEXT)
+                return play;
             continue;
         }
         const struct script_step *s = &r->script->v[r->at];
@@ -424,7 +450,9 @@ static enum play play_on(struct player *p)
                 return play;
             continue;
         }
-        enum play play = s->op->run(p, s);
+        enum play play = write_surplus(p);
+        if (play == PLAY_NEXT)
+            play = s->op->run(p, s);
         if (play != PLAY_NEXT)
             return play;
         r->at++;
@@ -466,12 +494,9 @@ static bool idle(struct player *p)
         p->main.at = p->main.script ? p->main.script->n : 0;
         p->reel = &p->main;
     }
-    if (!p->stream && !p->met) {
-        play = open_connection(p); /* the greeting is worth seeing before anything is said */
-        p->met = p->turned = play == PLAY_NEXT;
-    }
     if (!p->stream)
         return err_is_set(&p->err) && finish(p);
+    play = player_write(p);
     while (play == PLAY_NEXT && !p->eof && !p->turned)
         play = p->starttls ? player_handshake(p) : player_read(p);
     return p->eof && finish(p);
@@ -509,6 +534,8 @@ struct player *player_new(const struct talk_params *params)
 
     *p = (struct player){
         .task = { step, waits }, .p = *params, .reel = &p->main,
+        .authn = AUTHN_INIT(.account = a, .hop = params->hop, .credentials = params->credentials, .hub = params->hub,
+                            .connection = 1),
         .in = BUF_INIT, .out = BUF_INIT, .reply = BUF_INIT, .body_fd = -1,
         .patience = a->timeout > 0 ? a->timeout : PATIENCE * USEC_PER_SEC,
     };
@@ -548,6 +575,18 @@ bool player_is_secret(const struct player *p)
     return p->challenged;
 }
 
+size_t talk_secret_from(const char *line)
+{
+    const char *at = line + 4;
+
+    if (!ascii_istarts(line, "AUTH") || !ascii_isblank(*at))
+        return SIZE_MAX;
+    at += strspn(at, " \t");
+    at += strcspn(at, " \t");
+    at += strspn(at, " \t");
+    return *at ? (size_t)(at - line) : SIZE_MAX;
+}
+
 bool player_in_message(const struct player *p)
 {
     return p->message;
@@ -580,7 +619,7 @@ void player_free(struct player *p)
     script_vars_free(&p->vars);
     player_close_body(p);
     message_free(&p->body);
-    talk_login_free(p->login);
+    authn_free(&p->authn);
     buf_free(&p->in);
     buf_free(&p->out);
     buf_free(&p->reply);

@@ -67,7 +67,8 @@ struct player {
     struct dot dot;
     int body_fd;       /* -1: none */
     bool body_done;
-    struct login *login;
+    struct authn authn;
+    bool logging_in;
     struct err err;
 };
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/ascii.h"
 #include "base/codec.h"
@@ -29,14 +30,12 @@ static enum play mismatch(struct player *p, const struct script_step *s, const c
 
 /* ---- saying ---- */
 
-/* What a transcript must not show: the answer to a challenge, and what AUTH brings with it. */
+/* What a transcript must not show: the answer to a challenge, also to one that is yet to come, and what AUTH brings with it. */
 static size_t secret_in(const struct player *p, const char *line)
 {
-    const char *initial = ascii_istarts(line, "AUTH ") ? strchr(line + 5, ' ') : NULL;
-
-    if (p->challenged && strcmp(line, "*") != 0)
-        return 0;
-    return initial ? (size_t)(initial + 1 - line) : SIZE_MAX;
+    if (p->message)
+        return SIZE_MAX;
+    return player_is_secret(p) && strcmp(line, "*") != 0 ? 0 : talk_secret_from(line);
 }
 
 static void say(struct player *p, const struct buf *line, size_t secret_from)
@@ -85,7 +84,7 @@ static void fill(struct player *p, const char *bdat)
 
 static void say_command(struct player *p, const struct buf *line, const struct cue *cue)
 {
-    const char *verb = p->challenged ? "AUTH" : line->data;
+    const char *verb = player_is_secret(p) ? "AUTH" : line->data;
 
     say(p, line, secret_in(p, line->data));
     p->challenged = false;
@@ -253,9 +252,8 @@ static enum play end_login(struct player *p)
     struct err e = ERR_INIT;
     bool judged = cue_now(p)->claimed && p->last_reply[0] != '2';
 
-    talk_login_end(p->login, &p->p, p->last_reply, &e);
-    talk_login_free(p->login);
-    p->login = NULL;
+    talk_login_end(&p->authn, p->last_reply, &e);
+    p->logging_in = false;
     if (cue_now(p)->claimed) /* nobody knew that it would be the last */
         player_hear(p, p->last_reply, true);
     if (!judged)
@@ -264,35 +262,43 @@ static enum play end_login(struct player *p)
     return err_is_set(&p->err) ? PLAY_END : PLAY_NEXT;
 }
 
-/* One line after the other. */
+/* Its next line: the first, or the answer to what was said. */
+static enum play go_on_with_login(struct player *p, const char *mechanism, bool clear_ok)
+{
+    const struct talk_login_params params = {
+        .stream = p->stream, .offered = &p->caps.auth, .mechanism = mechanism, .clear_ok = clear_ok,
+    };
+    struct buf line = BUF_SECRET_INIT;
+    size_t secret_from = 0;
+
+    if (p->logging_in)
+        talk_login_answer(&p->authn, p->last_reply + (p->last_reply[3] ? 4 : 3), &line, &p->err);
+    else
+        p->logging_in = talk_login_start(&p->authn, &params, &line, &secret_from, &p->err);
+    p->challenged = p->entered = false;
+    if (p->logging_in) {
+        say(p, &line, err_is_set(&p->err) ? SIZE_MAX : secret_from);
+        player_owe(p, "AUTH", false);
+    }
+    buf_free(&line);
+    if (!err_is_set(&p->err))
+        return PLAY_NEXT;
+    p->logging_in = false;
+    if (p->out.len > 0) /* "*" */
+        player_write(p);
+    return PLAY_END;
+}
+
 static enum play log_in(struct player *p, const char *mechanism, bool clear_ok)
 {
     enum play play = player_settled(p);
 
     while (play == PLAY_NEXT) {
-        struct buf line = BUF_SECRET_INIT;
-        size_t secret_from = 0;
-        const struct login_params params = {
-            .talk = &p->p, .stream = p->stream, .caps = &p->caps, .mechanism = mechanism, .clear_ok = clear_ok,
-        };
-        if (p->login && !p->challenged)
+        if (p->logging_in && !p->challenged)
             return end_login(p);
-        if (!p->login)
-            p->login = talk_login_start(&params, &line, &secret_from, &p->err);
-        else
-            talk_login_answer(p->login, p->last_reply + (p->last_reply[3] ? 4 : 3), &line, &p->err);
-        p->challenged = p->entered = false;
-        if (p->login) {
-            say(p, &line, secret_from);
-            player_owe(p, "AUTH", false);
-        }
-        buf_free(&line);
-        if (err_is_set(&p->err)) {
-            talk_login_free(p->login);
-            p->login = NULL;
-            return PLAY_END;
-        }
-        play = player_settled(p);
+        play = go_on_with_login(p, mechanism, clear_ok);
+        if (play == PLAY_NEXT)
+            play = player_settled(p);
     }
     return play;
 }
@@ -301,7 +307,7 @@ static enum play do_auth(struct player *p, const struct script_step *s)
 {
     char *mechanism = s->words.n > 0 ? xstrdup(s->words.v[0]) : NULL;
 
-    if (s->words.n > 1 && !p->login && (!p->p.account->user || strcmp(p->p.account->user, s->words.v[1]) != 0)) {
+    if (s->words.n > 1 && !p->logging_in && (!p->p.account->user || strcmp(p->p.account->user, s->words.v[1]) != 0)) {
         free(p->p.account->user);
         p->p.account->user = xstrdup(s->words.v[1]);
         credentials_again(p->p.credentials);
@@ -388,29 +394,31 @@ static enum play do_end(struct player *p, const struct script_step *s)
     } else if (*rounds < 0 || --*rounds > 0) {
         p->reel->at = s->partner;
     }
-    return PLAY_NEXT;
+    if (--p->turns >= 0)
+        return PLAY_NEXT;
+    p->reel->at++; /* the signals' turn, then on with the loop */
+    p->turned = true;
+    return PLAY_WAIT;
 }
 
 static enum play do_set(struct player *p, const struct script_step *s)
 {
-    struct buf value = BUF_INIT;
-
-    script_expand(p->reel->script, &p->vars, s->octets.data, s->octets.len, &value);
-    script_set(&p->vars, s->words.v[0], value.data);
-    buf_free(&value);
-    return PLAY_NEXT;
+    return script_assign(p->reel->script, s, &p->vars) ? PLAY_NEXT : mismatch(p, s, "a value that is too long");
 }
 
 static bool open_body(struct player *p, const struct script_step *s)
 {
     struct buf path = BUF_INIT;
+    struct stat st;
 
     script_expand(p->reel->script, &p->vars, s->octets.data, s->octets.len, &path);
-    p->body_fd = open(path.data, O_RDONLY | O_CLOEXEC);
-    if (p->body_fd < 0)
+    p->body_fd = open(path.data, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (p->body_fd < 0 || fstat(p->body_fd, &st) < 0)
         err_sys(&p->err, FAULT_NO_INPUT, errno, "cannot read '%s'", path.data);
+    else if (!S_ISREG(st.st_mode)) /* a pipe may keep us for ever, deaf to signals */
+        err_set(&p->err, FAULT_NO_INPUT, "cannot read '%s': it is no regular file", path.data);
     buf_free(&path);
-    if (p->body_fd < 0)
+    if (err_is_set(&p->err))
         return false;
     p->body_done = false;
     p->dot = (struct dot)DOT_INIT;

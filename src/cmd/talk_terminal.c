@@ -133,11 +133,12 @@ static void load_history(struct terminal *t)
 
 static bool write_private(const char *path, const struct buf *text, struct err *e)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    struct stat st;
 
     if (fd < 0)
         return err_sys(e, FAULT_CANT_CREATE, errno, "cannot write '%s'", path);
-    if (fchmod(fd, 0600) < 0 || !file_write_all(fd, text->data, text->len))
+    if (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && fchmod(fd, 0600) < 0) || !file_write_all(fd, text->data, text->len))
         err_sys(e, FAULT_IO, errno, "cannot write '%s'", path);
     close(fd);
     return !err_is_set(e);
@@ -162,10 +163,13 @@ static void save_history(const struct terminal *t)
     free(path);
 }
 
-/* An answer to a challenge, or AUTH with one, is nobody's to read later. */
+/* An answer to a challenge, or AUTH with one, is nobody's to read later. Who pastes types ahead of the challenges. */
 static bool may_be_kept(const struct terminal *t, const char *line)
 {
-    return !player_is_secret(t->player) && !(ascii_istarts(line, "AUTH ") && strchr(line + 5, ' '));
+    for (size_t i = 0; i < t->typed.n; i++)
+        if (ascii_istarts(t->typed.v[i], "AUTH"))
+            return false;
+    return !player_is_secret(t->player) && talk_secret_from(line) == SIZE_MAX;
 }
 
 /* ---- completion ---- */
@@ -186,10 +190,17 @@ static const struct {
     { "RCPT", "TO:<", 0 }, { "RCPT", "NOTIFY=", CAP_DSN }, { "RCPT", "ORCPT=rfc822;", CAP_DSN },
     { "BDAT", "LAST", 0 },
 };
-static const struct {
+static void save(struct terminal *t, const char *path);
+static void help(struct terminal *t, const char *argument);
+static void quit(struct terminal *t, const char *argument);
+
+static const struct command_here {
     const char *word, *argument, *help;
+    void (*run)(struct terminal *t, const char *argument);
 } commands_here[] = {
-    { "save", "FILE", "write the session as a script" }, { "help", "", "print this" }, { "quit", "", "end, without QUIT" },
+    { "save", "FILE", "write the session as a script", save },
+    { "help", "", "print this", help },
+    { "quit", "", "end, without QUIT", quit },
 };
 
 static void complete_dot(struct strlist *out)
@@ -235,8 +246,9 @@ static void help_line(struct terminal *t, const char *word, const char *argument
     free(line);
 }
 
-static void help(struct terminal *t)
+static void help(struct terminal *t, const char *argument)
 {
+    (void)argument;
     print(t, "# a line is sent as it is; a line of these is a command:", NULL);
     for (const struct script_op *op = talk_ops; op->word; op++)
         if (op->help)
@@ -257,21 +269,26 @@ static void save(struct terminal *t, const char *path)
         complain(t, &e);
 }
 
-/* A command that is no directive of scripts. */
+static void quit(struct terminal *t, const char *argument)
+{
+    (void)argument;
+    t->over = true;
+}
+
+/* A command that is no directive of scripts. Completion leaves a blank behind it. */
 static bool is_ours(struct terminal *t, const char *line)
 {
-    const char *argument = line + strcspn(line, " \t");
+    size_t n = strcspn(line, " \t");
+    const char *argument = line + n + strspn(line + n, " \t");
 
-    argument += strspn(argument, " \t");
-    if (ascii_ieq(line, ".help"))
-        help(t);
-    else if (ascii_ieq(line, ".quit"))
-        t->over = true;
-    else if (ascii_istarts(line, ".save") && (!line[5] || ascii_isblank(line[5])))
-        save(t, argument);
-    else
-        return false;
-    return true;
+    for (size_t i = 0; i < sizeof commands_here / sizeof *commands_here; i++) {
+        const struct command_here *c = &commands_here[i];
+        if (strlen(c->word) == n - 1 && ascii_ieqn(c->word, line + 1, n - 1)) {
+            c->run(t, argument);
+            return true;
+        }
+    }
+    return false;
 }
 
 static void play(struct terminal *t, const char *line)

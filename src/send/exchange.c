@@ -1,31 +1,31 @@
-/* exchange: AUTH, between the session, which knows the wire, and sasl, which knows the mechanisms. */
+/* exchange: AUTH, between the session, which knows the wire, and authn, which knows the mechanisms. */
 #include "send/exchange.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/sasl.h"
 #include "base/ascii.h"
-#include "net/dial.h"
 #include "net/tls.h"
 #include "send/deliver.h"
+#include "send/authn.h"
 
 struct exchange {
     struct exchange_params p;
-    struct sasl *sasl;
-    const char *mechanism;
+    struct authn authn;
     struct strlist wanted; /* one, but for a probe; "on": any */
     struct strlist offered; /* mechanisms, whatever the server calls them */
     struct strlist tried;
-    const char *binding_type;
-    struct buf binding;
     struct err err; /* a server that cannot prove itself gets no other mechanism to try */
 };
 
 struct exchange *exchange_new(const struct exchange_params *p)
 {
     struct exchange *x = xcalloc(1, sizeof *x);
-    *x = (struct exchange){ .p = *p, .binding = BUF_INIT };
+    *x = (struct exchange){
+        .p = *p,
+        .authn = AUTHN_INIT(.account = p->account, .hop = p->hop, .credentials = p->credentials, .hub = p->hub,
+                            .connection = p->connection),
+    };
     if (p->probe)
         strlist_split(&x->wanted, p->account->auth, ",");
     else
@@ -37,11 +37,10 @@ void exchange_free(struct exchange *x)
 {
     if (!x)
         return;
-    sasl_free(x->sasl);
+    authn_free(&x->authn);
     strlist_free(&x->wanted);
     strlist_free(&x->offered);
     strlist_free(&x->tried);
-    buf_free(&x->binding);
     err_clear(&x->err);
     free(x);
 }
@@ -51,32 +50,13 @@ const struct err *exchange_error(const struct exchange *x)
     return &x->err;
 }
 
-/* Behind a proxy the server may be anywhere, wherever the proxy is. */
-static bool server_is_local(const struct exchange *x, const struct stream *stream)
-{
-    const char *peer = stream_peer(stream);
-    if (x->p.hop->socket || x->p.hop->command.n > 0)
-        return true;
-    return x->p.account->proxy_type == PROXY_NONE && (strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0);
-}
-
 /* Under TLS, but with whom? A probe goes on with a certificate that is not good; a password then needs the user's
  * word. */
 static bool server_is_doubtful(const struct exchange *x, const struct stream *stream)
 {
     const struct deliver_probe *probe = x->p.probe;
     bool needs_word = probe && probe->any_certificate && !probe->secret_anyway;
-    return needs_word && stream_is_tls(stream) && !stream_tls_facts(stream)->verified && !server_is_local(x, stream);
-}
-
-static bool clear_ok(const struct exchange *x, const struct stream *stream)
-{
-    const struct account *a = x->p.account;
-    if (server_is_doubtful(x, stream))
-        return false;
-    if (x->p.probe && (x->p.probe->secret_anyway || a->auth_explicit))
-        return true;
-    return server_is_local(x, stream) || (a->auth_explicit && a->tls_explicit_off);
+    return needs_word && stream_is_tls(stream) && !stream_tls_facts(stream)->verified && !authn_is_local(&x->authn, stream);
 }
 
 /* The name in "NAME=MECHANISM", where the server offers it, as the server writes it; else NULL. */
@@ -125,42 +105,23 @@ static const char *name_on_wire(const struct exchange *x, const struct session *
 
 static struct sasl_params sasl_params(struct exchange *x, const struct session *s, const struct stream *stream)
 {
-    const struct account *a = x->p.account;
-    const struct strlist *told = &session_caps(s)->auth;
-    struct sasl_params p = {
-        .user = x->p.probe || (a->user && *a->user) ? a->user : NULL, /* a probe may be nobody */
-        .ntlm_domain = a->ntlmdomain,
-        .host = x->p.hop->host ? x->p.hop->host : "localhost",
-        .port = x->p.hop->port,
-        .tls = stream_is_tls(stream) && !server_is_doubtful(x, stream),
-        .clear_ok = clear_ok(x, stream),
-        .client_certificate = a->tls_cert_file != NULL,
-        .offered = told->n > 0 ? told : NULL,
-        .secret = credentials_secret,
-        .ctx = x->p.credentials,
-    };
-    if (x->binding.len == 0)
-        stream_channel_binding(stream, &x->binding_type, &x->binding);
-    if (x->binding.len > 0) {
-        p.binding_type = x->binding_type;
-        p.binding = &x->binding;
-    }
+    const struct deliver_probe *probe = x->p.probe;
+    struct sasl_params p = authn_sasl_params(&x->authn, stream, &session_caps(s)->auth);
+
+    if (probe) /* may log in as nobody */
+        p.user = x->p.account->user;
+    if (server_is_doubtful(x, stream))
+        p.tls = p.clear_ok = false;
+    else if (probe && (probe->secret_anyway || x->p.account->auth_explicit))
+        p.clear_ok = true;
     return p;
 }
 
 static void refused(struct exchange *x, const struct reply *r, struct err *e)
 {
-    const char *why = x->sasl ? sasl_failure(x->sasl) : NULL;
-    err_set(e, reply_temporary(r) ? FAULT_TEMPORARY : FAULT_AUTH, "the server refused the login of '%s' with %s%s%s%s",
-            x->p.account->user ? x->p.account->user : "", x->mechanism, why ? " (" : "", why ? why : "",
-            why ? ")" : "");
-    err_stage(e, STAGE_AUTH);
-    if (why) /* only what takes tokens says more than the reply */
-        err_hint(e, "the token may have expired, or be for another user or scope: get a new one, or let "
-                    "'passwordeval' renew it");
     struct buf words = BUF_INIT;
     reply_format(r, &words);
-    err_server(e, words.data);
+    authn_refused(&x->authn, words.data, reply_temporary(r), e);
     buf_free(&words);
 }
 
@@ -208,8 +169,7 @@ static void choose(struct exchange *x, struct session *s, const struct stream *s
         return;
     }
     if (refusal) {
-        emit(x->p.hub, x->p.connection, EV_AUTH, F_STR("mechanism", x->mechanism), F_STR("user", p.user),
-             F_BOOL("ok", false));
+        authn_tell_refusal(&x->authn);
         if (!sasl_try_next(refusal) && x->wanted.n == 1) {
             refused(x, refusal, &e);
             session_auth_give_up(s, &e);
@@ -228,18 +188,13 @@ static void choose(struct exchange *x, struct session *s, const struct stream *s
         session_auth_give_up(s, &e);
         return;
     }
-    sasl_free(x->sasl);
     strlist_add(&x->tried, mechanism);
-    x->mechanism = mechanism;
     struct buf initial = BUF_SECRET_INIT;
     bool has_initial = false;
-    x->sasl = sasl_start(mechanism, &p, &initial, &has_initial, &e);
-    if (x->sasl) {
+    if (authn_start(&x->authn, mechanism, &p, &initial, &has_initial, &e))
         session_auth_start(s, name_on_wire(x, s, mechanism), has_initial ? &initial : NULL);
-    } else {
-        err_stage(&e, STAGE_AUTH);
+    else
         session_auth_give_up(s, &e);
-    }
     buf_free(&initial);
 }
 
@@ -247,10 +202,9 @@ static void answer(struct exchange *x, struct session *s)
 {
     struct err e = ERR_INIT;
     struct buf response = BUF_SECRET_INIT;
-    if (sasl_step(x->sasl, session_auth_challenge(s), &response, &e)) {
+    if (authn_step(&x->authn, session_auth_challenge(s), &response, &e)) {
         session_auth_respond(s, &response);
     } else {
-        err_stage(&e, STAGE_AUTH);
         err_move(&x->err, &e);
         session_auth_cancel(s);
     }
@@ -268,14 +222,10 @@ void exchange_serve(struct exchange *x, struct session *s, const struct stream *
         answer(x, s);
         return;
     case SESSION_AUTH_SUCCESS:
-        if (!sasl_finish(x->sasl, session_auth_challenge(s), &e)) {
-            err_stage(&e, STAGE_AUTH);
+        if (authn_accepted(&x->authn, session_auth_challenge(s), &e))
+            session_auth_accept(s);
+        else
             session_fail(s, &e);
-            return;
-        }
-        emit(x->p.hub, x->p.connection, EV_AUTH, F_STR("mechanism", x->mechanism), F_STR("user", x->p.account->user),
-             F_BOOL("ok", true));
-        session_auth_accept(s);
         return;
     }
 }

@@ -101,6 +101,18 @@ void script_expand(const struct script *s, const struct script_vars *v, const ch
     buf_add(out, text, (size_t)(end - text));
 }
 
+bool script_assign(const struct script *s, const struct script_step *step, struct script_vars *v)
+{
+    struct buf value = BUF_INIT;
+
+    script_expand(s, v, step->octets.data, step->octets.len, &value);
+    bool ok = value.len <= SCRIPT_VALUE_MAX;
+    if (ok)
+        script_set(v, step->words.v[0], value.data);
+    buf_free(&value);
+    return ok;
+}
+
 /* ---- expectations ---- */
 
 static bool match_pattern(const struct script_step *step, struct script_vars *v, const char *line)

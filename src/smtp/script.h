@@ -87,6 +87,10 @@ void script_set(struct script_vars *v, const char *name, const char *value);
 const char *script_get(const struct script_vars *v, const char *name); /* NULL: not set */
 void script_vars_free(struct script_vars *v);
 
+/* SCRIPT_NAME_OCTETS is played. false: the value is longer than SCRIPT_VALUE_MAX, as of one that doubles itself in a loop. */
+enum { SCRIPT_VALUE_MAX = 256 << 10 };
+bool script_assign(const struct script *s, const struct script_step *step, struct script_vars *v);
+
 /* Is it a letter or '_', and more of them and digits? */
 bool script_is_name(const char *name, size_t n);
 

@@ -41,11 +41,13 @@ class Raw:
         self.socket.listen()
         self.reads, self.answers, self.greeting = [], list(answers), greeting
         self.where = path or f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.met = threading.Event()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
     def serve(self):
         client, _ = self.socket.accept()
+        self.met.set()
         with client:
             client.settimeout(20)
             client.sendall(self.greeting)
@@ -342,6 +344,81 @@ def test_transcript_file(sink, tmp_path):
     assert done.returncode == 0 and path.read_text() == done.out and path.stat().st_mode & 0o777 == 0o600
 
 
+class Flood(Raw):
+    """A server that never stops; all that it may fill is bounded."""
+
+    def serve(self):
+        client, _ = self.socket.accept()
+        self.met.set()
+        with client:
+            try:
+                while True:
+                    client.sendall(self.greeting)
+            except OSError:
+                pass
+
+
+@pytest.mark.parametrize("line, script", [(b"250-spam\r\n" * 5000, "EHLO me\nS: /nothing/\n"), (b"2" * 65536, "EHLO me\n")],
+                         ids=["lines", "octets"])
+def test_a_reply_without_end(line, script):
+    server = Flood(greeting=line)
+    done = talk(server.where, script=script)
+    assert done.returncode == 76 and "the server says" in done.err
+    server.end()
+
+
+@pytest.mark.parametrize("greeting, script", [
+    (b"220 hello\r\n", "# @raw x\n# @repeat\n# @set a b\n# @end\n"), (b"250 spam\r\n" * 5000, "# @raw x\n# @wait 1000\n"),
+], ids=["loop", "flood"])
+def test_signals_end_what_never_waits(tmp_path, greeting, script):
+    server = (Flood if b"spam" in greeting else Raw)(greeting=greeting)
+    path = tmp_path / "script"
+    path.write_text(script)
+    process = subprocess.Popen([ENVOI, "talk", server.where, path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=environment())
+    assert server.met.wait(20)
+    process.terminate()
+    try:
+        assert process.wait(20) != 0
+    finally:
+        process.kill()
+        server.end()
+
+
+def test_a_value_that_doubles_itself():
+    done = talk(Raw().where, script="# @set a x\n# @repeat 60\n# @set a $a$a\n# @end\nNOOP\n")
+    assert done.returncode == 1 and "a value that is too long" in done.err
+
+
+def test_an_empty_script_looks_at_the_server(sink):
+    server = sink("--discard")
+    assert lines(talk(port(server)), "S: 220")
+    done = talk("--starttls", port(server))
+    assert done.returncode == 77 and "C: STARTTLS" in done.out
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo"])
+def test_body_that_is_no_file(sink, tmp_path, kind):
+    path = tmp_path / kind
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    done = talk(port(sink("--discard")), script=f"EHLO me\nMAIL FROM:<a@x>\nRCPT TO:<b@x>\nDATA\n# @body {path}\n")
+    assert done.returncode == 66 and f"'{path}': it is no regular file" in done.err
+
+
+def test_a_login_that_is_given_up_says_so():
+    server = Raw(b"250-x\r\n250 AUTH LOGIN\r\n", b"334 !\r\n")
+    done = talk(*LOGIN, server.where, script="EHLO me\n# @auth\n")
+    assert done.returncode == 76 and lines(done, "C: ")[-1] == "*" and server.end()[-1] == b"*\r\n"
+
+
+@pytest.mark.parametrize("script", [
+    "AUTH\tPLAIN\tAG1lAHNlY3JldA==\n", "# @pipeline\nAUTH LOGIN\nbWU=\nc2VjcmV0\n# @end\n",
+])
+def test_no_secret_of_an_odd_login_is_shown(script):
+    done = talk(Raw(b"334 a\r\n334 b\r\n235 c\r\n").where, script=script)
+    assert "***" in done.out and not re.search("AG1l|bWU|c2Vj", done.out)
+
+
 # ---- a person ----
 
 class Person:
@@ -476,3 +553,28 @@ def test_server_speaks_while_a_line_is_edited(state):
     assert p.end() == 0
     thread.join()
     listener.close()
+
+
+def test_a_login_that_is_pasted_is_not_kept(sink, tmp_path, state):
+    p = Person(port(sink("--discard", "--auth", "me:secret")), **state)
+    p.read(rb"S: 220 ")
+    p.type("EHLO me\r", rb"S: 250 [^\n]*\n")
+    p.type("AUTH LOGIN\rbWU=\rc2VjcmV0\r", rb"S: 235 ")
+    p.type(f".save {tmp_path / 's'}\r", rb"# saved")
+    p.type(".quit \r", rb"")
+    assert p.end() == 0
+    for text in ((tmp_path / "state" / "envoi" / "talk_history").read_text(), (tmp_path / "s").read_text()):
+        assert "AUTH LOGIN" in text and not re.search("bWU|c2Vj", text), text
+
+
+def test_save_touches_no_device_or_link(sink, tmp_path, state):
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    os.mkfifo(tmp_path / "fifo")
+    p = Person(port(sink("--discard")), **state)
+    p.read(rb"S: 220 ")
+    before = os.stat("/dev/null").st_mode
+    p.type(".save /dev/null\r", rb"# saved")
+    for name in ("link", "fifo"):
+        p.type(f".save {tmp_path / name}\r", rb"# cannot write ")
+    p.type(".quit\r", rb"")
+    assert p.end() == 0 and not (tmp_path / "there").exists() and os.stat("/dev/null").st_mode == before
