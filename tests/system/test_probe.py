@@ -524,10 +524,15 @@ def test_load_stores_every_message(sink, tmp_path):
     assert len(stored) == 30 and len({re.search(r"(?im)^Message-Id: (.*)", s).group(1) for s in stored}) == 30
 
 
+def start(server, *args):
+    """A probe whom signals end, also where the tests run in the background, ignoring them."""
+    return subprocess.Popen(["env", "--default-signal=HUP,INT,TERM", ENVOI, "probe", "-s", f"127.0.0.1:{server.getsockname()[1]}", "-t", TO,
+                             *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+
+
 def test_load_ends_with_what_was_measured():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        process = subprocess.Popen([ENVOI, "probe", "-s", f"127.0.0.1:{server.getsockname()[1]}", "-t", TO, "--repeat", "100000",
-                                    "--parallel", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        process = start(server, "--repeat", "100000", "--parallel", "2")
         for _ in range(20):
             connection, _ = server.accept()
             connection.sendall(b"554 no\r\n")
@@ -541,8 +546,7 @@ def test_load_ends_with_what_was_measured():
 def test_a_signal_is_a_lost_connection(number, name):
     """Whatever the server was asked: it did not refuse."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        process = subprocess.Popen([ENVOI, "probe", "-s", f"127.0.0.1:{server.getsockname()[1]}", "-t", TO],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        process = start(server)
         connection, _ = server.accept()
         connection.sendall(b"220 here\r\n")
         assert connection.recv(100).startswith(b"EHLO")
