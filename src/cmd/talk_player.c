@@ -39,11 +39,14 @@ static void *make_room(void *v, size_t size, size_t *gone, size_t n, size_t *cap
 void player_owe(struct player *p, const char *verb, bool claimed)
 {
     p->debts = make_room(p->debts, sizeof *p->debts, &p->paid, p->owed, &p->debts_cap);
-    p->debts[p->paid + p->owed++] = (struct debt){ .verb = xstrndup(verb, strcspn(verb, " ")), .claimed = claimed };
+    struct debt *debt = &p->debts[p->paid + p->owed++];
+    *debt = (struct debt){ .verb = xstrndup(verb, strcspn(verb, " ")), .claimed = claimed };
+    p->logins += ascii_ieq(debt->verb, "AUTH");
 }
 
 static void pay(struct player *p)
 {
+    p->logins -= ascii_ieq(p->debts[p->paid].verb, "AUTH");
     free(p->debts[p->paid++].verb);
     p->owed--;
 }
@@ -569,10 +572,7 @@ const struct caps *player_caps(const struct player *p)
 
 bool player_is_secret(const struct player *p)
 {
-    for (size_t i = 0; i < p->owed; i++)
-        if (ascii_ieq(p->debts[p->paid + i].verb, "AUTH"))
-            return true;
-    return p->challenged;
+    return p->logins > 0 || p->challenged;
 }
 
 size_t talk_secret_from(const char *line)

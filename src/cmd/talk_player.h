@@ -51,6 +51,7 @@ struct player {
 
     struct debt *debts; /* own: `paid` that are gone, then `owed` */
     size_t paid, owed, debts_cap;
+    size_t logins;      /* of the debts: AUTH */
     struct heard *heard; /* own: lines of claimed replies: `seen` that are gone, then heard_n that no 'S:' has seen */
     size_t seen, heard_n, heard_cap;
     bool inside;       /* the first of them goes on a reply of which a line was seen */
