@@ -1,4 +1,4 @@
-/* ladder: up to thirty attempts of reach, one for each TTL, and packets of UDP where they leave a router without a name.
+/* ladder: up to thirty attempts of reach, one for each TTL, and packets of UDP where they leave a router nameless.
  * Must not know why anybody asks; what the rungs mean together is a pure function. */
 #include "net/ladder.h"
 
@@ -251,7 +251,7 @@ struct ladder_summary ladder_sum_up(const struct ladder_rung *rungs, int n)
         if (r->udp_arrived && s.udp_arrived_at == 0)
             s.udp_arrived_at = i + 1;
         if (*r->udp_router || r->outcome == REACH_EXPIRED)
-            s.udp_last_hop = i + 1;
+            s.farthest_hop = i + 1;
         if (r->outcome == REACH_SILENT) {
             s.silent_from = s.silent_from ? s.silent_from : i + 1;
             continue;

@@ -1,13 +1,15 @@
-/* ladder: how far packets to one address and port get. One attempt to connect for each TTL 1, 2, 3…: the router at which
- * a packet's TTL ends says "time exceeded", the host (or who answers in its place) connects or refuses. It needs no privilege.
+/* ladder: how far packets to one address and port get. One attempt to connect for each TTL 1, 2, 3…: the router at
+ * which a packet's TTL ends says "time exceeded", the host (or who answers in its place) connects or refuses. It needs
+ * no privilege.
  *
- * What it can tell: which routers let packets to this port pass; the hop behind which a port falls silent while another
- * port of the same host is answered; a port that is answered nearer than another of the same host; who sent a rejection.
+ * What it can tell: which routers let packets to this port pass; the hop behind which a port falls silent while
+ * another port of the same host is answered; a port that is answered nearer than another of the same host; who sent a
+ * rejection.
  *
- * What it cannot: whether a silent hop drops packets, or only does not say "time exceeded" (many do not; Linux tells one
- * host six at once, then one a second, so few ladders should run at a time); on which side of a link a packet was dropped, and
- * whether on its way there or the answer's way back; what is behind translation of addresses; and a path that changes
- * between packets looks like one. It is evidence, not proof.
+ * What it cannot: whether a silent hop drops packets, or only does not say "time exceeded" (many do not; Linux tells
+ * one host six at once, then one a second, so few ladders should run at a time); on which side of a link a packet was
+ * dropped, and whether on its way there or the answer's way back; what is behind translation of addresses; and a path
+ * that changes between packets looks like one. It is evidence, not proof.
  *
  * The attempts begin 25 ms apart and stop once the far end, or a rejection, has answered, so that a server sees a few
  * connections, not thirty. */
@@ -44,21 +46,21 @@ struct ladder;
 struct ladder *ladder_new(const struct ladder_params *p);
 struct task *ladder_task(struct ladder *l); /* of the loop */
 bool ladder_done(const struct ladder *l);
-const struct ladder_rung *ladder_rungs(const struct ladder *l, int *n); /* once done; those tried, n at most LADDER_MAX */
+const struct ladder_rung *ladder_rungs(const struct ladder *l, int *n); /* once done; n at most LADDER_MAX */
 void ladder_free(struct ladder *l); /* also under way; NULL is allowed */
 
 /* What the rungs say together. Hops count from 1; 0: none. */
 struct ladder_summary {
-    int answered_at;              /* the smallest TTL at which the far end, or who plays it, connected, or refused by a reset */
+    int answered_at;              /* the smallest TTL at which the far end, or who plays it, connected or reset */
     enum reach_outcome answer;    /* REACH_OPEN or REACH_REFUSED there */
-    int last_hop;                 /* the farthest hop that said "time exceeded" to TCP, below answered_at and rejected_at */
+    int last_hop;                 /* the farthest that said "time exceeded" to TCP, before answered_at, rejected_at */
     const char *last_router;      /* its address, borrowed from the rungs; NULL: not known */
-    int rejected_at;              /* the smallest TTL at which a rejection came: ICMP (a router's comes at its own hop + 1),
+    int rejected_at;              /* the smallest TTL at which a rejection came: ICMP (a router's at its own hop + 1),
                                      or an error of this machine */
     enum reach_outcome rejection;
     const char *rejected_by;      /* who sent it, borrowed; NULL: not known */
     int silent_from;              /* nothing answers from this TTL on, to the end */
-    int udp_last_hop;             /* the farthest hop that let UDP pass, with TCP's or alone */
+    int farthest_hop;             /* the farthest router that said "time exceeded" to TCP or UDP */
     int udp_arrived_at;           /* the smallest TTL at which UDP reached the far end */
 };
 

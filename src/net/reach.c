@@ -90,7 +90,7 @@ enum reach_outcome reach_outcome_of(int reason)
 }
 
 /* RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1; RFC 4443 3.1, 3.3. */
-static const struct {
+static const struct icmp_phrase {
     int family, type, code;
     const char *phrase;
 } icmp_phrases[] = {
@@ -116,9 +116,10 @@ static const struct {
 
 const char *reach_icmp_phrase(int family, const struct reach_icmp *icmp)
 {
-    for (size_t i = 0; icmp->known && i < sizeof icmp_phrases / sizeof *icmp_phrases; i++)
-        if (icmp_phrases[i].family == family && icmp_phrases[i].type == icmp->type && icmp_phrases[i].code == icmp->code)
-            return icmp_phrases[i].phrase;
+    const struct icmp_phrase *end = icmp_phrases + sizeof icmp_phrases / sizeof *icmp_phrases;
+    for (const struct icmp_phrase *p = icmp_phrases; icmp->known && p < end; p++)
+        if (p->family == family && p->type == icmp->type && p->code == icmp->code)
+            return p->phrase;
     return NULL;
 }
 
@@ -242,8 +243,8 @@ static void begin(struct reach *r)
     end_by(r, reason);
 }
 
-/* An ICMP message of this machine's own firewall comes while connect() still holds the socket: the kernel then keeps the error
- * for the end of its retries, but it stands in the error queue already. */
+/* An ICMP message of this machine's own firewall may come while connect() still holds the socket: the kernel then keeps
+ * the error for the end of its retries, but it stands in the error queue already. */
 static void look(struct reach *r)
 {
     struct pollfd p = { .fd = r->fd, .events = POLLOUT };

@@ -1,5 +1,5 @@
-/* reach: one attempt to connect to one address and port, and what came of it. No octet is sent; a connection that stands is
- * closed at once. Unlike dial it tells one way of failing from another, who said no, and after how long. */
+/* reach: one attempt to connect to one address and port, and what came of it. No octet is sent; a connection that
+ * stands is closed at once. Unlike dial it tells one way of failing from another, who said no, and after how long. */
 #ifndef NET_REACH_H
 #define NET_REACH_H
 
@@ -10,31 +10,32 @@
 #include "base/clock.h"
 #include "net/loop.h"
 
-/* What connect() says on Linux. Which of them came from this machine, and which from a router or the host, `at` and `took`
- * of the result tell: what no packet left for is known within a millisecond. */
+/* What connect() says on Linux. Whether this machine said it, a router or the host, is told by `at_once`, `took` and
+ * `icmp` of the result. */
 enum reach_outcome {
     REACH_OPEN,
-    REACH_REFUSED,          /* ECONNREFUSED: a reset of the host or of a firewall; also ICMP "port unreachable" */
+    REACH_REFUSED,          /* ECONNREFUSED: a reset by the host or a firewall; ICMP "port unreachable" */
     REACH_SILENT,           /* the deadline passed: dropped on the way, here or there, there or back */
-    REACH_HOST_UNREACHABLE, /* EHOSTUNREACH: ICMP of that name; no answer on the last link; IPv4: also "administratively prohibited" */
+    REACH_HOST_UNREACHABLE, /* EHOSTUNREACH: ICMP of that name, as when the last link has no such host (after 3 s);
+                               IPv4: also "administratively prohibited" */
     REACH_NET_UNREACHABLE,  /* ENETUNREACH: no route, here or at a router */
     REACH_PROHIBITED,       /* EACCES: IPv6 "administratively prohibited"; a local route "prohibit" */
-    REACH_LOCAL_FIREWALL,   /* EPERM */
+    REACH_LOCAL_FIREWALL,   /* EPERM: a rule for this process (cgroup, seccomp); what nftables drops is silent */
     REACH_NO_FAMILY,        /* EADDRNOTAVAIL, EAFNOSUPPORT: IPv6 is disabled on this machine */
     REACH_BLACKHOLE,        /* EINVAL: a local route "blackhole" */
-    REACH_EXPIRED,          /* with `ttl`: a router said "time exceeded"; where the system does not tell ICMP apart: EHOSTUNREACH */
+    REACH_EXPIRED,          /* EHOSTUNREACH with a `ttl`: ICMP "time exceeded", or what the system gives no ICMP for */
     REACH_BAD_SOURCE,       /* source_ip is no address of this machine, or of the other family */
     REACH_OTHER,            /* any other error */
     REACH_OUTCOMES
 };
 
 const char *reach_word(enum reach_outcome outcome);   /* stable, for JSON: "host-unreachable" */
-const char *reach_phrase(enum reach_outcome outcome); /* for people, after "port 25 of 192.0.2.1": "is open", "does not answer" */
+const char *reach_phrase(enum reach_outcome outcome); /* for people, after "port 25 of 192.0.2.1": "does not answer" */
 
 /* The outcome that connect()'s errno stands for; 0 is REACH_OPEN. */
 enum reach_outcome reach_outcome_of(int reason);
 
-/* The ICMP message that ended an attempt. Linux from 5.8 on tells it to unprivileged programs, too (IP_RECVERR on TCP). */
+/* The ICMP message that ended an attempt. Linux tells it to unprivileged programs from 5.8 on (IP_RECVERR on TCP). */
 struct reach_icmp {
     bool known;
     int type, code;              /* of ICMP, or of ICMPv6 with an IPv6 address */

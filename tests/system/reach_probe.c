@@ -1,5 +1,5 @@
-/* reach_probe: for test_netbed.py. `reach MS {ADDRESS PORT TTL MSS}…` makes attempts at the same time, `ladder MS {ADDRESS PORT}…`
- * ladders; MS milliseconds are the deadline of all, TTL and MSS 0 the system's. Prints one JSON array. */
+/* reach_probe: for test_netbed.py. `reach MS {ADDRESS PORT TTL MSS}…` makes attempts at the same time, `ladder MS
+ * {ADDRESS PORT}…` ladders; MS milliseconds are the deadline of all, TTL and MSS 0 the system's. Prints one JSON array. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static void print_ladder(struct json *j, int family, const struct ladder *l)
     json_string(j, "rejection", s.rejected_at ? reach_word(s.rejection) : NULL);
     json_string(j, "rejected_by", s.rejected_by);
     json_int(j, "silent_from", s.silent_from);
-    json_int(j, "udp_last_hop", s.udp_last_hop);
+    json_int(j, "farthest_hop", s.farthest_hop);
     json_int(j, "udp_arrived_at", s.udp_arrived_at);
     json_begin_array(j, "rungs");
     for (int i = 0; i < n; i++) {
@@ -82,8 +82,8 @@ int main(int argc, char **argv)
             tasks[i] = ladder_task(all[i]);
         } else {
             struct reach_params p = {
-                .address = list->ai_addr, .len = list->ai_addrlen, .port = atoi(a[1]), .ttl = atoi(a[2]), .mss = atoi(a[3]),
-                .deadline = deadline,
+                .address = list->ai_addr, .len = list->ai_addrlen, .port = atoi(a[1]), .ttl = atoi(a[2]),
+                .mss = atoi(a[3]), .deadline = deadline,
             };
             reaches[i] = reach_new(&p);
             tasks[i] = reach_task(reaches[i]);

@@ -109,8 +109,8 @@ static void test_words(void **state)
         const char *word;
     } rows[] = {
         { 0, "open" }, { ECONNREFUSED, "refused" }, { ETIMEDOUT, "silent" }, { EHOSTUNREACH, "host-unreachable" },
-        { ENETUNREACH, "net-unreachable" }, { EACCES, "prohibited" }, { EPERM, "local-firewall" }, { EADDRNOTAVAIL, "no-family" },
-        { EAFNOSUPPORT, "no-family" }, { EINVAL, "blackhole" }, { EMFILE, "other" },
+        { ENETUNREACH, "net-unreachable" }, { EACCES, "prohibited" }, { EPERM, "local-firewall" },
+        { EADDRNOTAVAIL, "no-family" }, { EAFNOSUPPORT, "no-family" }, { EINVAL, "blackhole" }, { EMFILE, "other" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_string_equal(reach_word(reach_outcome_of(rows[i].reason)), rows[i].word);
@@ -143,31 +143,34 @@ static void test_summaries(void **state)
     } rows[] = {
         { { SAYS(REACH_OPEN) }, 1, { .answered_at = 1, .answer = REACH_OPEN } },
         { { EXPIRED("a"), EXPIRED("b"), SAYS(REACH_OPEN) }, 3,
-          { .answered_at = 3, .answer = REACH_OPEN, .last_hop = 2, .last_router = "b", .udp_last_hop = 2 } },
+          { .answered_at = 3, .answer = REACH_OPEN, .last_hop = 2, .last_router = "b", .farthest_hop = 2 } },
         { { EXPIRED("a"), EXPIRED("b"), SAYS(REACH_REFUSED) }, 3,
-          { .answered_at = 3, .answer = REACH_REFUSED, .last_hop = 2, .last_router = "b", .udp_last_hop = 2 } },
+          { .answered_at = 3, .answer = REACH_REFUSED, .last_hop = 2, .last_router = "b", .farthest_hop = 2 } },
         /* dropped behind the first hop */
-        { { EXPIRED("a"), SILENT, SILENT, SILENT }, 4, { .last_hop = 1, .last_router = "a", .silent_from = 2, .udp_last_hop = 1 } },
+        { { EXPIRED("a"), SILENT, SILENT, SILENT }, 4,
+          { .last_hop = 1, .last_router = "a", .silent_from = 2, .farthest_hop = 1 } },
         /* UDP goes on where TCP does not */
         { { EXPIRED("a"), UDP_ONLY("b"), UDP_END, SILENT }, 4,
-          { .last_hop = 1, .last_router = "a", .silent_from = 2, .udp_last_hop = 2, .udp_arrived_at = 3 } },
+          { .last_hop = 1, .last_router = "a", .silent_from = 2, .farthest_hop = 2, .udp_arrived_at = 3 } },
         /* a hop that says nothing is not the end */
         { { EXPIRED("a"), SILENT, EXPIRED("c"), SAYS(REACH_OPEN) }, 4,
-          { .answered_at = 4, .answer = REACH_OPEN, .last_hop = 3, .last_router = "c", .udp_last_hop = 3 } },
+          { .answered_at = 4, .answer = REACH_OPEN, .last_hop = 3, .last_router = "c", .farthest_hop = 3 } },
         { { SILENT, SILENT, SILENT }, 3, { .silent_from = 1 } },
         /* the system does not tell who said it, UDP does; or nobody does */
-        { { NAMELESS("a"), NAMELESS(""), SILENT }, 3, { .last_hop = 2, .silent_from = 3, .udp_last_hop = 2 } },
-        { { NAMELESS("a"), SILENT }, 2, { .last_hop = 1, .last_router = "a", .silent_from = 2, .udp_last_hop = 1 } },
+        { { NAMELESS("a"), NAMELESS(""), SILENT }, 3, { .last_hop = 2, .silent_from = 3, .farthest_hop = 2 } },
+        { { NAMELESS("a"), SILENT }, 2, { .last_hop = 1, .last_router = "a", .silent_from = 2, .farthest_hop = 1 } },
         { { EXPIRED("a"), REJECTS(REACH_HOST_UNREACHABLE, "a"), REJECTS(REACH_HOST_UNREACHABLE, "a") }, 3,
-          { .last_hop = 1, .last_router = "a", .rejected_at = 2, .rejection = REACH_HOST_UNREACHABLE, .rejected_by = "a",
-            .udp_last_hop = 1 } },
+          { .last_hop = 1, .last_router = "a", .farthest_hop = 1,
+            .rejected_at = 2, .rejection = REACH_HOST_UNREACHABLE, .rejected_by = "a" } },
         /* refused by ICMP: a rule's answer, not the far end's */
         { { EXPIRED("a"), REJECTS(REACH_REFUSED, "a") }, 2,
-          { .last_hop = 1, .last_router = "a", .rejected_at = 2, .rejection = REACH_REFUSED, .rejected_by = "a", .udp_last_hop = 1 } },
+          { .last_hop = 1, .last_router = "a", .farthest_hop = 1,
+            .rejected_at = 2, .rejection = REACH_REFUSED, .rejected_by = "a" } },
         { { SAYS(REACH_NET_UNREACHABLE) }, 1, { .rejected_at = 1, .rejection = REACH_NET_UNREACHABLE } },
         /* later answers do not matter */
         { { EXPIRED("a"), SAYS(REACH_OPEN), SAYS(REACH_OPEN), SILENT }, 4,
-          { .answered_at = 2, .answer = REACH_OPEN, .last_hop = 1, .last_router = "a", .silent_from = 4, .udp_last_hop = 1 } },
+          { .answered_at = 2, .answer = REACH_OPEN, .last_hop = 1, .last_router = "a", .silent_from = 4,
+            .farthest_hop = 1 } },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct ladder_summary got = ladder_sum_up(rows[i].rungs, rows[i].n), want = rows[i].want;
@@ -177,7 +180,7 @@ static void test_summaries(void **state)
         assert_int_equal(got.rejected_at, want.rejected_at);
         assert_int_equal(got.rejection, want.rejection);
         assert_int_equal(got.silent_from, want.silent_from);
-        assert_int_equal(got.udp_last_hop, want.udp_last_hop);
+        assert_int_equal(got.farthest_hop, want.farthest_hop);
         assert_int_equal(got.udp_arrived_at, want.udp_arrived_at);
         assert_string_equal(got.last_router ? got.last_router : "-", want.last_router ? want.last_router : "-");
         assert_string_equal(got.rejected_by ? got.rejected_by : "-", want.rejected_by ? want.rejected_by : "-");
