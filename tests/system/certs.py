@@ -25,7 +25,7 @@ class Certs:
         self.ca = self._authority("ca")
         self.other_ca = self._authority("other-ca")
         for name, lines in LEAVES.items():
-            self._leaf(name, lines)
+            self.leaf(name, lines)
 
     def cert(self, name="server"):
         return self.dir / f"{name}.pem"
@@ -58,7 +58,10 @@ class Certs:
                        "--no-text", "--outfile", self.cert(name))
         return self.cert(name)
 
-    def _leaf(self, name, lines):
+    def leaf(self, name, lines, issuer="ca"):
+        """Makes a certificate, unless it was made before."""
+        if self.cert(name).exists():
+            return
         self._certtool("--generate-certificate", "--load-privkey", self._key(name), "--template",
-                       self._template(name, lines), "--load-ca-certificate", self.ca, "--load-ca-privkey",
-                       self.key("ca"), "--no-text", "--outfile", self.cert(name))
+                       self._template(name, lines), "--load-ca-certificate", self.cert(issuer), "--load-ca-privkey",
+                       self.key(issuer), "--no-text", "--outfile", self.cert(name))
