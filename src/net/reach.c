@@ -48,7 +48,7 @@ static const struct {
     [REACH_LOCAL_FIREWALL] = { "local-firewall", "is forbidden by this machine's own firewall" },
     [REACH_NO_FAMILY] = { "no-family", "cannot be tried: this machine does not use that address family" },
     [REACH_BLACKHOLE] = { "blackhole", "lies behind a 'blackhole' route of this machine" },
-    [REACH_EXPIRED] = { "expired", "lies behind the router that answered" },
+    [REACH_EXPIRED] = { "expired", "lies farther away than the packets may go" },
     [REACH_BAD_SOURCE] = { "bad-source", "cannot be tried: the source address is not this machine's" },
     [REACH_OTHER] = { "other", "cannot be tried" },
 };
@@ -233,14 +233,14 @@ static bool prepare(struct reach *r)
 static void begin(struct reach *r)
 {
     r->began = clock_now();
+    r->result.at_once = true;
     if (!prepare(r))
         return;
     r->began = clock_now();
     int reason = connect(r->fd, &r->address.any, r->len) == 0 ? 0 : errno;
-    if (reason == EINPROGRESS || reason == EINTR)
-        return;
-    r->result.at_once = true;
-    end_by(r, reason);
+    r->result.at_once = reason != EINPROGRESS && reason != EINTR;
+    if (r->result.at_once)
+        end_by(r, reason);
 }
 
 /* An ICMP message of this machine's own firewall may come while connect() still holds the socket: the kernel then keeps

@@ -49,7 +49,7 @@ struct reach_result {
     enum reach_outcome outcome;
     int reason;  /* errno; 0: open, or silent up to the deadline */
     usec took;   /* from connect() to the outcome */
-    bool at_once; /* connect() itself said it: nothing was waited for */
+    bool at_once; /* connect() itself said it, or was not called: no packet left, or the host is this machine */
     struct reach_icmp icmp;
 };
 

@@ -21,7 +21,7 @@ static void print_reach(struct json *j, int family, const struct reach *r)
     const struct reach_result *result = reach_result(r);
     json_begin_object(j, NULL);
     json_string(j, "outcome", reach_word(result->outcome));
-    json_string(j, "reason", result->reason ? strerrorname_np(result->reason) : NULL);
+    json_string(j, "reason", result->reason ? strerror(result->reason) : NULL);
     json_seconds(j, "took", result->took);
     json_bool(j, "at_once", result->at_once);
     print_icmp(j, family, &result->icmp);
