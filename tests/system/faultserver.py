@@ -152,8 +152,9 @@ class FaultServer:
             except OSError:
                 return
             self.connections += 1
-            self.threads.append(threading.Thread(target=self.conversation(sock).run, daemon=True))
-            self.threads[-1].start()
+            thread = threading.Thread(target=self.conversation(sock).run, daemon=True)
+            thread.start()
+            self.threads.append(thread)
 
 
 class Conversation:
