@@ -3,12 +3,11 @@
     with MisServer(bed.listen, certs, {25: "starttls", 587: "starttls expired", 465: "implicit", 443: "https"}) as server:
         … server[25].connections, server[587].lines …
 
-`listen(port)` makes the sockets: Bed.listen, or `loopback`. A behaviour is words of WORDS, "delay=SECONDS" among them;
-faultserver.py holds the dialogue."""
+`listen(port)` makes the sockets, as Bed.listen does. A behaviour is words of WORDS, "delay=SECONDS" among them; faultserver.py
+holds the dialogue."""
 
 import datetime
 import functools
-import socket
 import ssl
 import threading
 
@@ -210,14 +209,6 @@ class MisServer:
     def __exit__(self, *_):
         for port in self.ports.values():
             port.__exit__()
-
-
-def loopback(port=0):
-    """For tests without a bed: `listen` on this machine."""
-    s = socket.socket()
-    s.bind(("127.0.0.1", port))
-    s.listen(64)
-    return s
 
 
 HEALTHY = {25: "starttls no-auth", 465: "implicit", 587: "starttls", 443: "https"}

@@ -337,17 +337,17 @@ f = s.makefile("rb")
 def reply():
     while (line := f.readline()):
         print(line.decode().rstrip())
-        if line[3:4] != b"-": break
+        if line[3:4] != b"-": return line
 def command(text):
-    s.sendall(text.encode() + b"\\r\\n"); reply()
+    s.sendall(text.encode() + b"\\r\\n"); return reply()
 try:
     if mode == "implicit":
         s = context.wrap_socket(s, server_hostname=name); f = s.makefile("rb")
     reply()
     if mode != "greeting":
         command("EHLO c")
-    if mode == "starttls":
-        command("STARTTLS"); s = context.wrap_socket(s, server_hostname=name); f = s.makefile("rb"); command("EHLO c")
+    if mode == "starttls" and command("STARTTLS").startswith(b"220"):
+        s = context.wrap_socket(s, server_hostname=name); f = s.makefile("rb"); command("EHLO c")
 except (OSError, ssl.SSLError) as e:
     print("!", type(e).__name__, e)
 """
@@ -368,8 +368,8 @@ MISBEHAVIOURS = [
     ("implicit", "plain", "! TimeoutError"),
     ("starttls", "implicit", "WRONG_VERSION_NUMBER"),
     ("http", "plain", "! TimeoutError"),
-    ("http-first", "plain", "HTTP/1.1 302 Found"),
-    ("ssh", "plain", "SSH-2.0-"),
+    ("http-first", "greeting", "HTTP/1.1 302 Found"),
+    ("ssh", "greeting", "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\n! TimeoutError"),
     ("close", "plain", ""),
     ("reset", "plain", "! ConnectionResetError"),
     ("silent", "plain", "! TimeoutError"),
