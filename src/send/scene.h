@@ -29,7 +29,7 @@ struct scene_question {
     char *mechanism;          /* own: … by this mechanism; NULL: any */
     char *control;            /* own: a second host; NULL: none */
     bool ipv4_only, ipv6_only;
-    char *proxy;              /* own: "host:port" through which all goes; NULL: none. Then there is one sight, through it */
+    char *proxy;              /* own: "host:port" that all goes through: there is one sight then; NULL: none */
     bool brief;               /* the short form behind a failed send: what is not there was not looked for */
 };
 
@@ -125,13 +125,15 @@ struct sight {
     bool reach_only;          /* connected to, and closed */
 
     /* connecting */
+    usec begun;               /* by the clock of the events (since their hub was made) */
     bool done;                /* false: given up as it was no longer needed; then `reach` says nothing */
     enum reach_outcome reach;
     int reason;               /* errno; 0: open or silent */
     usec took;                /* connect() to outcome */
 
-    /* the look */
-    char *heard;              /* own or NULL: the first line that came, whatever it is: "220 mx", "HTTP/1.1 400", "SSH-2.0-X" */
+    /* the look, where it connected */
+    bool looked;              /* it came to its end, good or bad; false: none (reach_only), or given up as no longer needed */
+    char *heard;              /* own or NULL: the first line that came, whatever it is: "220 mx", "SSH-2.0-X" */
     char *greeting;           /* own or NULL: a proper greeting's text, without 220 */
     bool banner_masked;       /* mostly asterisks: a firewall rewrites it */
     bool ehlo_answered;
@@ -174,6 +176,9 @@ struct scene {
 };
 
 #define SCENE_INIT { 0 }
+
+/* Did it connect? */
+bool sight_is_open(const struct sight *v);
 
 /* Both are valid until the next is added. */
 struct sight *scene_add_sight(struct scene *s);
