@@ -22,7 +22,7 @@ enum event_kind {
     EV_LOOKUP,      /* host, addresses (list) */
     EV_MX,          /* domain, hosts (list, best first), implicit (bool: no MX record), secure (bool) */
     EV_CONNECTING,  /* host, address, port */
-    EV_CONNECT_FAILED, /* host, address, port, reason */
+    EV_CONNECT_FAILED, /* host, address, port, reason, errno */
     EV_CONNECTED,   /* host, address, port, local */
     EV_PROXY,       /* type, host, port, target */
     EV_GREETING,    /* text: the server's greeting, without the code */

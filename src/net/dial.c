@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <arpa/inet.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -169,7 +170,8 @@ static bool ask(struct dial *d, struct lookup *l, int flags)
 
 static bool start_lookups(struct dial *d)
 {
-    struct addrinfo *numeric = resolve_numeric(d->host, d->port, AF_UNSPEC);
+    const char *where = d->p.address && d->p.proxy == PROXY_NONE ? d->p.address : d->host;
+    struct addrinfo *numeric = resolve_numeric(where, d->port, AF_UNSPEC);
     if (numeric) {
         bool fits = d->p.family == AF_UNSPEC || numeric->ai_family == d->p.family;
         if (fits)
@@ -177,7 +179,7 @@ static bool start_lookups(struct dial *d)
         freeaddrinfo(numeric);
         if (fits)
             return true;
-        err_set(&d->early, FAULT_CONFIG, "'%s' is not an IPv%d address", d->host, d->p.family == AF_INET ? 4 : 6);
+        err_set(&d->early, FAULT_CONFIG, "'%s' is not an IPv%d address", where, d->p.family == AF_INET ? 4 : 6);
         return err_hint(&d->early, "-4, -6 and 'source_ip' limit the family");
     }
     /* A machine without IPv6 need not ask for AAAA; loopback does not count as having it, so 'localhost' is asked
@@ -304,12 +306,12 @@ static enum io lookup_failed(const struct dial *d, struct err *e)
 /* --- attempts ------------------------------------------------------------------------------------------------- */
 
 /* A unix socket or a command has neither address nor port. */
-static void tell(const struct dial *d, enum event_kind kind, const char *address, const char *reason)
+static void tell(const struct dial *d, enum event_kind kind, const char *address, const char *reason, int number)
 {
     bool numbered = !d->p.unix_path && !d->p.command;
     emit(d->p.hub, d->p.connection, kind, F_STR("host", d->host), F_STR("address", numbered ? address : NULL),
          F_INT_IF("port", numbered, d->port), F_STR("reason", reason),
-         F_STR("local", kind == EV_CONNECTED && numbered ? stream_local(d->stream) : NULL));
+         F_INT_IF("errno", number, number), F_STR("local", kind == EV_CONNECTED && numbered ? stream_local(d->stream) : NULL));
 }
 
 static void attempt_failed(struct dial *d, struct attempt *a, int reason)
@@ -319,7 +321,7 @@ static void attempt_failed(struct dial *d, struct attempt *a, int reason)
         close(a->fd);
     a->fd = -1;
     d->next = 0; /* RFC 8305 5: the next one at once */
-    tell(d, EV_CONNECT_FAILED, a->text, strerror(reason));
+    tell(d, EV_CONNECT_FAILED, a->text, strerror(reason), reason);
 }
 
 /* Attempts side by side may have the same port of ours: they go to different places. */
@@ -349,12 +351,14 @@ static void begin_attempt(struct dial *d, struct attempt *a)
 {
     a->begun = true;
     d->next = clock_now() + STAGGER;
-    tell(d, EV_CONNECTING, a->text, NULL);
+    tell(d, EV_CONNECTING, a->text, NULL, 0);
     a->fd = socket(a->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (a->fd < 0) {
         attempt_failed(d, a, errno);
         return;
     }
+    if (d->p.mss > 0 && !d->p.unix_path)
+        setsockopt(a->fd, IPPROTO_TCP, TCP_MAXSEG, &d->p.mss, sizeof d->p.mss);
     if (!bind_source(d, a)) {
         d->source_reason = errno;
         attempt_failed(d, a, errno);
@@ -404,7 +408,7 @@ static void won(struct dial *d, struct attempt *winner)
     d->stream = stream_new(winner->fd, winner->fd);
     winner->fd = -1;
     stop_trying(d);
-    tell(d, EV_CONNECTED, winner->text, NULL);
+    tell(d, EV_CONNECTED, winner->text, NULL, 0);
 }
 
 static struct attempt *first_to_begin(const struct dial *d)
@@ -590,14 +594,14 @@ static bool start_proxy(struct dial *d, struct err *e)
 static enum io start_command(struct dial *d, struct err *e)
 {
     struct child child;
-    tell(d, EV_CONNECTING, NULL, NULL);
+    tell(d, EV_CONNECTING, NULL, NULL, 0);
     if (!child_start(&child, d->p.command, e)) {
-        tell(d, EV_CONNECT_FAILED, NULL, e->text);
+        tell(d, EV_CONNECT_FAILED, NULL, e->text, 0);
         return IO_ERROR;
     }
     d->stream = stream_new(child.in, child.out);
     d->stream->child = child.pid;
-    tell(d, EV_CONNECTED, NULL, NULL);
+    tell(d, EV_CONNECTED, NULL, NULL, 0);
     return IO_DONE;
 }
 

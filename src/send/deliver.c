@@ -570,7 +570,9 @@ static struct dial *start_dial(const struct deliver *d)
     const struct hop *hop = d->p.hop;
     const struct dial_params dial = {
         .host = hop->host,
+        .address = hop->address,
         .port = hop->port,
+        .mss = hop->mss,
         .unix_path = hop->socket,
         .command = hop->command.n > 0 ? hop->command.v : NULL,
         .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,

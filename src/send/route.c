@@ -46,6 +46,7 @@ void route_free(struct route *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         free(r->v[i].host);
+        free(r->v[i].address);
         free(r->v[i].socket);
         strlist_free(&r->v[i].command);
     }

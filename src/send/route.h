@@ -11,7 +11,9 @@
 
 struct hop {
     char *host;           /* own; NULL with socket */
+    char *address;        /* own or NULL: where host is, numeric; TLS still wants the name. NULL: look it up */
     int port;
+    int mss;              /* largest segment of TCP; 0: the system's */
     char *socket;         /* own or NULL */
     struct strlist command; /* own: a child process and its arguments, in place of host and socket; empty: none */
     enum session_tls tls;
