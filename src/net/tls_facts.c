@@ -28,6 +28,7 @@ void tls_facts_free(struct tls_facts *f)
     free(f->cipher);
     free(f->group);
     free(f->problem);
+    strlist_free(&f->problems);
     free(f->local);
     free(f->description);
     for (size_t i = 0; i < f->n; i++)

@@ -78,6 +78,7 @@ static bool by_fingerprint(struct tls *t, const gnutls_datum_t *leaf)
             t->facts.how = "fingerprint";
             return true;
         }
+    strlist_add(&t->facts.problems, "wrong-fingerprint");
     err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' does not have the expected fingerprint",
             t->params->host);
     return err_hint(&t->why, "it may have been renewed, or somebody is in between; once you are sure of it: "
@@ -203,20 +204,21 @@ enum hint_kind { HINT_NONE, HINT_RENEW, HINT_CLOCK, HINT_TRUST, HINT_NAME, HINT_
 /* Worst first: the hint is that of the first that holds. */
 static const struct {
     unsigned status;
+    const char *word;
     void (*say)(const struct tls *t, struct buf *out);
     enum hint_kind hint;
 } reasons[] = {
-    { GNUTLS_CERT_REVOKED, say_revoked, HINT_NONE },
-    { GNUTLS_CERT_SIGNATURE_FAILURE, say_signature, HINT_NONE },
-    { GNUTLS_CERT_SIGNER_NOT_FOUND, say_issuer, HINT_TRUST },
-    { GNUTLS_CERT_SIGNER_NOT_CA, say_not_ca, HINT_TRUST },
-    { GNUTLS_CERT_INSECURE_ALGORITHM, say_weak, HINT_TRUST },
-    { GNUTLS_CERT_EXPIRED, say_expired, HINT_RENEW },
-    { GNUTLS_CERT_NOT_ACTIVATED, say_not_yet, HINT_CLOCK },
-    { GNUTLS_CERT_UNEXPECTED_OWNER, say_name, HINT_NAME },
-    { GNUTLS_CERT_PURPOSE_MISMATCH, say_purpose, HINT_NONE },
-    { GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, say_old_crl, HINT_CRL },
-    { GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, say_old_crl, HINT_CRL },
+    { GNUTLS_CERT_REVOKED, "revoked", say_revoked, HINT_NONE },
+    { GNUTLS_CERT_SIGNATURE_FAILURE, "bad-signature", say_signature, HINT_NONE },
+    { GNUTLS_CERT_SIGNER_NOT_FOUND, "untrusted-issuer", say_issuer, HINT_TRUST },
+    { GNUTLS_CERT_SIGNER_NOT_CA, "untrusted-issuer", say_not_ca, HINT_TRUST },
+    { GNUTLS_CERT_INSECURE_ALGORITHM, "weak", say_weak, HINT_TRUST },
+    { GNUTLS_CERT_EXPIRED, "expired", say_expired, HINT_RENEW },
+    { GNUTLS_CERT_NOT_ACTIVATED, "not-yet-valid", say_not_yet, HINT_CLOCK },
+    { GNUTLS_CERT_UNEXPECTED_OWNER, "wrong-name", say_name, HINT_NAME },
+    { GNUTLS_CERT_PURPOSE_MISMATCH, "wrong-purpose", say_purpose, HINT_NONE },
+    { GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED, "old-crl", say_old_crl, HINT_CRL },
+    { GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE, "old-crl", say_old_crl, HINT_CRL },
 };
 
 static void give_hint(const struct tls *t, enum hint_kind kind, struct err *e)
@@ -256,6 +258,7 @@ static bool not_trusted(struct tls *t, unsigned status)
         if (!(status & reasons[i].status))
             continue;
         buf_adds(&text, text.len > 0 ? ", and it " : "");
+        strlist_add(&t->facts.problems, reasons[i].word);
         hint = hint == HINT_NONE ? reasons[i].hint : hint;
         reasons[i].say(t, &text);
     }
@@ -301,8 +304,10 @@ static bool accept_peer(struct tls *t)
     unsigned n = 0;
     const gnutls_datum_t *leaf = t->api->gnutls_certificate_get_peers(t->session, &n);
     tls_facts_chain(t);
-    if (!leaf || t->facts.n == 0)
+    if (!leaf || t->facts.n == 0) {
+        strlist_add(&t->facts.problems, "no-certificate");
         return err_set(&t->why, FAULT_CERTIFICATE, "the server '%s' shows no certificate", p->host);
+    }
     if (p->fingerprints && p->fingerprints->n > 0)
         return by_fingerprint(t, leaf);
     return !p->verify || (p->any_name && p->any_issuer) || by_trust(t);

@@ -39,8 +39,8 @@ void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_fac
     if (f->version)
         emit(hub, connection, EV_TLS, F_STR("version", f->version), F_STR("cipher", f->cipher),
              F_STR("group", f->group), F_BOOL("resumed", f->resumed), F_BOOL("verified", f->verified),
-             F_STR("how", f->how), F_STR("problem", f->problem), F_STR("description", f->description),
-             F_STR("local", f->local));
+             F_STR("how", f->how), F_STR("problem", f->problem), F_LIST("problems", &f->problems),
+             F_STR("description", f->description), F_STR("local", f->local));
     for (size_t i = 0; i < f->n; i++)
         tell_certificate(hub, connection, i, &f->chain[i]);
 }

@@ -100,7 +100,7 @@ struct sight_tls {
     char *problem;            /* own or NULL: why not, a sentence */
     struct strlist problems;  /* the same as words, worst first: "revoked", "bad-signature", "untrusted-issuer", "weak",
                                  "expired", "not-yet-valid", "wrong-name", "wrong-purpose", "old-crl",
-                                 "wrong-fingerprint", "none-shown" */
+                                 "wrong-fingerprint", "no-certificate" */
     char *subject, *issuer;   /* own or NULL: of the server's certificate; also when the handshake failed */
     struct strlist names;
     long long not_before, not_after; /* seconds since the epoch; 0: no certificate seen */

@@ -385,18 +385,18 @@ static void test_partial_checks(void **state)
         int served, trust;
         const char *host;
         bool any_name, any_issuer;
-        const char *how, *problem; /* NULL: none */
+        const char *how, *problem, *word; /* NULL: none */
     } rows[] = {
-        { GOOD, CA, "smtp.example", true, false, "issuer", NULL },
-        { GOOD, OTHER_CA, "smtp.example", true, false, "none", "was issued by 'CN=Test CA', which is not among" },
-        { EXPIRED_WRONG, CA, "mx.example", true, false, "none", "the certificate of 'mx.example' expired on 20" },
-        { GOOD, OTHER_CA, "mx.example", false, true, "name", NULL },
-        { SELF, -1, "mx.example", false, true, "name", NULL },
-        { EXPIRED_WRONG, CA, "a.example", false, true, "name", NULL },
-        { GOOD, OTHER_CA, "smtp.example", false, true, "none", "the certificate of 'smtp.example' is for mx.example" },
-        { ADDRESS, OTHER_CA, "192.0.2.1", false, true, "name", NULL },
-        { ADDRESS, OTHER_CA, "192.0.2.2", false, true, "none", "not for '192.0.2.2'" },
-        { GOOD, OTHER_CA, "smtp.example", true, true, "none", NULL },
+        { GOOD, CA, "smtp.example", true, false, "issuer", NULL, NULL },
+        { GOOD, OTHER_CA, "smtp.example", true, false, "none", "was issued by 'CN=Test CA', which is not among", "untrusted-issuer" },
+        { EXPIRED_WRONG, CA, "mx.example", true, false, "none", "the certificate of 'mx.example' expired on 20", "expired" },
+        { GOOD, OTHER_CA, "mx.example", false, true, "name", NULL, NULL },
+        { SELF, -1, "mx.example", false, true, "name", NULL, NULL },
+        { EXPIRED_WRONG, CA, "a.example", false, true, "name", NULL, NULL },
+        { GOOD, OTHER_CA, "smtp.example", false, true, "none", "the certificate of 'smtp.example' is for mx.example", "wrong-name" },
+        { ADDRESS, OTHER_CA, "192.0.2.1", false, true, "name", NULL, NULL },
+        { ADDRESS, OTHER_CA, "192.0.2.2", false, true, "none", "not for '192.0.2.2'", "wrong-name" },
+        { GOOD, OTHER_CA, "smtp.example", true, true, "none", NULL, NULL },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct made *m = &made[rows[i].served];
@@ -414,6 +414,9 @@ static void test_partial_checks(void **state)
             const struct tls_facts *f = stream_tls_facts(x.client);
             assert_string_equal(f->how, rows[i].how);
             assert_int_equal(f->verified, strcmp(f->how, "none") != 0);
+            assert_int_equal(f->problems.n > 0, rows[i].problem != NULL);
+            if (rows[i].word)
+                assert_string_equal(f->problems.v[0], rows[i].word);
             if (rows[i].problem)
                 assert_contains(tolerate ? f->problem : x.client_err.text, rows[i].problem);
             else
