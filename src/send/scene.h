@@ -192,6 +192,7 @@ const char *scene_role_word(enum sight_role role);           /* stable, for JSON
 const char *scene_lookup_word(enum lookup_outcome outcome);  /* stable: "no-name" */
 const char *scene_named_word(enum scene_named named);        /* stable: "account" */
 
+void lookup_free(struct lookup *l);
 void scene_free(struct scene *s); /* s is SCENE_INIT after */
 
 #endif

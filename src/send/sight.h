@@ -4,6 +4,7 @@
 #define SEND_SIGHT_H
 
 #include "base/event.h"
+#include "net/loop.h"
 #include "send/credentials.h"
 #include "send/scene.h"
 
@@ -17,6 +18,9 @@ void sight_event(void *ctx, const struct event *ev);
 /* The end of what sight_event saw: e is what ended it (unset: nothing). */
 void sight_ended(struct sight *v, const struct err *e);
 
+/* What a look under way waits for: STAGE_CONNECT, GREETING, TLS, EHLO; STAGE_NONE: it has seen all there is. */
+enum stage sight_stage(const struct sight *v);
+
 /* Strings are borrowed until sight_stop. */
 struct sight_params {
     struct scene *scene;
@@ -29,7 +33,7 @@ struct sight_params {
     int port;
     bool implicit, crossed, reach_only; /* as in struct sight */
     int mss;
-    usec deadline;                 /* for every step of it */
+    usec connect_by, deadline;     /* who has not answered by then is silent; who has not told all by then has hung */
 };
 
 struct sighting;
@@ -38,7 +42,10 @@ struct sighting *sight_start(const struct sight_params *p);
 struct task *sight_task(struct sighting *g); /* of the loop */
 struct sight *sight_of(const struct sighting *g); /* valid until the next is added */
 
-/* Ends it; one under way keeps what it saw. */
+/* A look that hangs: ends it as if its deadline had passed. */
+void sight_expire(struct sighting *g);
+
+/* Frees it; one under way keeps what it saw, and is neither `done` nor `looked` if it was not before. */
 void sight_stop(struct sighting *g);
 
 #endif
