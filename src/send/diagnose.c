@@ -202,6 +202,12 @@ static void take_answer(struct diagnosis *d, int which)
 
 /* ---- rules ---- */
 
+/* The configured port, as it is configured. */
+static bool is_asked_for(const struct sight *v)
+{
+    return v->role == SIGHT_CONFIGURED && !v->crossed && v->mss == 0;
+}
+
 /* How long the connection has been standing. What another delivery saw is over. */
 static usec age(const struct diagnosis *d, const struct sight *v)
 {
@@ -280,7 +286,7 @@ static void consider(struct diagnosis *d, const struct sight v, bool under_way)
     struct sight next = v;
     if (v.role != SIGHT_CONFIGURED || !v.address)
         return;
-    bool open = sight_is_open(&v), first = !v.crossed && v.mss == 0;
+    bool open = sight_is_open(&v), first = is_asked_for(&v);
     if (first && open && wants_crossing(d, &v, under_way)) {
         next.crossed = true;
         next.implicit = !v.implicit;
@@ -305,13 +311,25 @@ static struct sighting *under_way(const struct diagnosis *d, const struct sight 
     return NULL;
 }
 
-/* Only asked when it tells something: was it the name, or are there no names at all? */
+static bool host_is_looked_up(const struct diagnosis *d)
+{
+    const struct question *v4 = &d->questions[HOST_V4], *v6 = &d->questions[HOST_V6];
+    return (v4->over || !v4->asking) && (v6->over || !v6->asking);
+}
+
+/* One more question when it tells something: was it the name, or are there no names at all? */
 static void consider_names(struct diagnosis *d)
 {
-    const struct scene_names *n = &d->s->names;
-    bool over = d->questions[HOST_V4].over && d->questions[HOST_V6].over;
-    if (over && n->v4.addresses.n == 0 && n->v6.addresses.n == 0 && !d->questions[KNOWN_NAME].asking && !n->known.name)
-        ask(d, KNOWN_NAME, &d->s->names.known, KNOWN, AF_UNSPEC);
+    struct scene_names *n = &d->s->names;
+    if (!host_is_looked_up(d))
+        return;
+    if (n->v4.addresses.n == 0 && n->v6.addresses.n == 0 && !d->questions[KNOWN_NAME].asking)
+        ask(d, KNOWN_NAME, &n->known, KNOWN, AF_UNSPEC);
+    /* Where one family has an address, the name exists, whatever the resolver says of the other. */
+    if (n->v4.addresses.n > 0 && n->v6.outcome == LOOKUP_NO_NAME)
+        n->v6.outcome = LOOKUP_NO_ADDRESS;
+    if (n->v6.addresses.n > 0 && n->v4.outcome == LOOKUP_NO_NAME)
+        n->v4.outcome = LOOKUP_NO_ADDRESS;
 }
 
 static void decide(struct diagnosis *d)
@@ -325,30 +343,33 @@ static void decide(struct diagnosis *d)
 
 /* ---- the end ---- */
 
-static bool works(const struct scene *s, const struct sight *v)
-{
-    return v->role == SIGHT_CONFIGURED && scene_usable(s, v);
-}
-
-/* Is all known of the configured port, on each address, and does it work on one? Then nothing else matters. */
+/* Is all known of what was asked for, on each address, and does it work on one? Then nothing else matters. */
 static bool is_good(const struct diagnosis *d)
 {
     bool good = false;
     for (size_t i = 0; i < d->s->n_sights; i++) {
         const struct sight *v = &d->s->sights[i];
-        if (v->role == SIGHT_CONFIGURED && under_way(d, v))
+        if (!is_asked_for(v))
+            continue;
+        if (under_way(d, v))
             return false;
-        good = good || works(d->s, v);
+        good = good || scene_usable(d->s, v);
     }
     return good && clock_now() >= d->start + d->pace->linger;
 }
 
-/* What hangs while another look at the same address got through is not worth the rest of the time. */
+/* Did it get through, or learn that no mail server is there? */
+static bool is_conclusive(const struct sight *v)
+{
+    return v->looked && (!err_is_set(&v->err) || (v->heard && !ascii_isdigit(v->heard[0])));
+}
+
+/* What hangs while another look at the same port was conclusive is not worth the rest of the time. */
 static void give_up_hanging(struct diagnosis *d)
 {
     for (size_t i = 0; i < d->s->n_sights; i++) {
         const struct sight *saved = &d->s->sights[i];
-        if ((!saved->crossed && saved->mss == 0) || !saved->looked || err_is_set(&saved->err))
+        if (is_asked_for(saved) || saved->role != SIGHT_CONFIGURED || !is_conclusive(saved))
             continue;
         for (size_t k = 0; k < d->n; k++) {
             struct sighting *g = d->sightings[k];
@@ -359,6 +380,14 @@ static void give_up_hanging(struct diagnosis *d)
     }
 }
 
+static bool climbs(const struct diagnosis *d)
+{
+    for (size_t i = 0; i < d->n_climbs; i++)
+        if (d->climbs[i].ladder)
+            return true;
+    return false;
+}
+
 static bool busy(const struct diagnosis *d)
 {
     for (int i = 0; i < QUESTIONS; i++)
@@ -367,21 +396,7 @@ static bool busy(const struct diagnosis *d)
     for (size_t i = 0; i < d->n; i++)
         if (d->sightings[i])
             return true;
-    for (size_t i = 0; i < d->n_climbs; i++)
-        if (d->climbs[i].ladder)
-            return true;
-    return false;
-}
-
-static bool asks_or_climbs(const struct diagnosis *d)
-{
-    for (int i = HOST_V4; i <= HOST_V6; i++)
-        if (d->questions[i].asking && !d->questions[i].over)
-            return true;
-    for (size_t i = 0; i < d->n_climbs; i++)
-        if (d->climbs[i].ladder)
-            return true;
-    return false;
+    return climbs(d);
 }
 
 /* ---- the task ---- */
@@ -430,7 +445,7 @@ static bool step(struct task *t)
     } while (d->s->n_sights > sights || d->s->n_ladders > ladders);
     give_up_hanging(d);
     if (clock_now() < d->deadline)
-        return !busy(d) || (is_good(d) && !asks_or_climbs(d));
+        return !busy(d) || (is_good(d) && host_is_looked_up(d) && !climbs(d));
     for (size_t i = 0; i < d->n; i++)
         if (d->sightings[i])
             sight_expire(d->sightings[i]);

@@ -334,6 +334,10 @@ static bool step(struct task *t)
 static void waits(const struct task *t, struct pollset *ps)
 {
     const struct sighting *g = (const struct sighting *)t;
+    if (g->over) { /* by sight_expire: the next step says it */
+        pollset_until(ps, 0);
+        return;
+    }
     inner(g)->waits(inner(g), ps);
     pollset_until(ps, sight_is_open(sight_of(g)) ? g->p.deadline : g->p.connect_by);
 }
