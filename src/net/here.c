@@ -38,17 +38,17 @@ static bool has_address(int family)
     return found;
 }
 
-/* An address that only a default route leads to: those for documentation (RFC 5737, RFC 3849). */
+/* An address of the Internet: a.root-servers.net's. */
 static socklen_t somewhere(int family, union address *a)
 {
     *a = (union address){ 0 };
     if (family == AF_INET) {
         a->in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(9) };
-        inet_pton(AF_INET, "192.0.2.1", &a->in.sin_addr);
+        inet_pton(AF_INET, "198.41.0.4", &a->in.sin_addr);
         return sizeof a->in;
     }
     a->in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(9) };
-    inet_pton(AF_INET6, "2001:db8::1", &a->in6.sin6_addr);
+    inet_pton(AF_INET6, "2001:503:ba3e::2:30", &a->in6.sin6_addr);
     return sizeof a->in6;
 }
 

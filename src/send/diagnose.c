@@ -317,13 +317,14 @@ static bool host_is_looked_up(const struct diagnosis *d)
     return (v4->over || !v4->asking) && (v6->over || !v6->asking);
 }
 
-/* One more question when it tells something: was it the name, or are there no names at all? */
+/* One more question when it tells something: is there no such name, or none at all? Where the name servers do not answer, it is clear. */
 static void consider_names(struct diagnosis *d)
 {
     struct scene_names *n = &d->s->names;
     if (!host_is_looked_up(d))
         return;
-    if (n->v4.addresses.n == 0 && n->v6.addresses.n == 0 && !d->questions[KNOWN_NAME].asking)
+    bool found = n->v4.addresses.n > 0 || n->v6.addresses.n > 0;
+    if (!found && (n->v4.outcome == LOOKUP_NO_NAME || n->v6.outcome == LOOKUP_NO_NAME) && !d->questions[KNOWN_NAME].asking)
         ask(d, KNOWN_NAME, &n->known, KNOWN, AF_UNSPEC);
     /* Where one family has an address, the name exists, whatever the resolver says of the other. */
     if (n->v4.addresses.n > 0 && n->v6.outcome == LOOKUP_NO_NAME)

@@ -56,7 +56,7 @@ struct lookup {
 struct scene_names {
     struct lookup v4, v6;     /* of the host */
     struct lookup impossible; /* a name that cannot exist: addresses mean that the resolver rewrites "no such name" */
-    struct lookup known;      /* a name that exists: does any resolve at all? Only asked when the host's did not */
+    struct lookup known;      /* a name that exists: does any resolve at all? Only asked where the host's does not exist */
     struct strlist servers;   /* of a domain (MX) or for its users (SRV), best first: "mx.example.net:25"; empty: none */
     bool null_mx;             /* the domain takes no mail (RFC 7505) */
 };
