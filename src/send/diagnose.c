@@ -225,12 +225,20 @@ static enum stage ended_at(const struct sight *v, bool under_way)
     return under_way ? sight_stage(v) : v->err.stage;
 }
 
+/* What was heard is not SMTP, in whichever way it was asked for. */
+static bool is_stranger(const struct sight *v)
+{
+    return v->heard && !ascii_isdigit(v->heard[0]);
+}
+
 /* Might the other kind of TLS be what the port wants? Nobody is spoken to who began to greet, and not on port 25, where TLS never
  * comes first, and some servers hold it against who speaks before they did. */
 static bool wants_crossing(const struct diagnosis *d, const struct sight *v, bool under_way)
 {
     enum stage stage = ended_at(v, under_way);
     bool failed = !under_way && (v->err.fault == FAULT_TLS || v->err.fault == FAULT_PROTOCOL || v->err.fault == FAULT_LOST);
+    if (is_stranger(v))
+        return false;
     if (v->implicit)
         return stage == STAGE_TLS && (failed || hangs(d, v, under_way));
     return stage == STAGE_GREETING && !v->heard && v->port != 25 && (failed || hangs(d, v, under_way));
@@ -362,7 +370,7 @@ static bool is_good(const struct diagnosis *d)
 /* Did it get through, or learn that no mail server is there? */
 static bool is_conclusive(const struct sight *v)
 {
-    return v->looked && (!err_is_set(&v->err) || (v->heard && !ascii_isdigit(v->heard[0])));
+    return v->looked && (!err_is_set(&v->err) || is_stranger(v));
 }
 
 /* What hangs while another look at the same port was conclusive is not worth the rest of the time. */
