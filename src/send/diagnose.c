@@ -35,6 +35,7 @@ enum { MAIL_PORTS = sizeof mail_ports / sizeof *mail_ports };
 
 struct pace {
     usec whole;   /* all of it */
+    usec other;   /* a port that was not asked for: a pause of 6 s before the greeting is customary */
     usec lookup;  /* a name not found by then is not found */
     usec connect; /* an address that has not answered by then is silent */
     usec suspect; /* … and begins to look so */
@@ -44,8 +45,8 @@ struct pace {
     usec linger;  /* for ports that are not needed, when the configured one is good */
 };
 
-static const struct pace thorough = { MS(11500), MS(6000), MS(3500), MS(1500), MS(2500), MS(5000), MS(2500), MS(700) };
-static const struct pace brief = { MS(2900), MS(2000), MS(1500), MS(700), MS(1000), MS(1500), MS(1300), MS(0) };
+static const struct pace thorough = { MS(11500), MS(7500), MS(6000), MS(3500), MS(1500), MS(2500), MS(5000), MS(2500), MS(700) };
+static const struct pace brief = { MS(2900), MS(2900), MS(2000), MS(1500), MS(700), MS(1000), MS(1500), MS(1300), MS(0) };
 
 /* Rules on the time that something has taken are looked at so often. */
 static const usec TICK = MS(50);
@@ -106,7 +107,7 @@ static void look(struct diagnosis *d, struct sight like)
         .mss = like.mss,
         .reach_only = like.reach_only,
         .connect_by = usec_min(d->deadline, now + d->pace->connect),
-        .deadline = d->deadline,
+        .deadline = like.role == SIGHT_CONFIGURED ? d->deadline : usec_min(d->deadline, now + d->pace->other),
     };
     d->sightings = xrealloc(d->sightings, (d->n + 1) * sizeof(struct sighting *));
     d->sightings[d->n++] = sight_start(&p);
@@ -373,7 +374,7 @@ static bool is_conclusive(const struct sight *v)
     return v->looked && (!err_is_set(&v->err) || is_stranger(v));
 }
 
-/* What hangs while another look at the same port was conclusive is not worth the rest of the time. */
+/* What hangs while another look at the same address was conclusive is not worth the rest of the time. */
 static void give_up_hanging(struct diagnosis *d)
 {
     for (size_t i = 0; i < d->s->n_sights; i++) {
@@ -383,7 +384,7 @@ static void give_up_hanging(struct diagnosis *d)
         for (size_t k = 0; k < d->n; k++) {
             struct sighting *g = d->sightings[k];
             const struct sight *v = g ? sight_of(g) : NULL;
-            if (v && v->role == SIGHT_CONFIGURED && strcmp(v->address, saved->address) == 0 && age(d, v) > d->pace->rescued)
+            if (v && strcmp(v->address, saved->address) == 0 && age(d, v) > d->pace->rescued)
                 sight_expire(g);
         }
     }

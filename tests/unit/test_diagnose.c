@@ -206,7 +206,7 @@ static void test_brief(void **state)
     assert_int_equal(crossed, 1);
     assert_int_equal(s.sights[0].err.fault, FAULT_TIMEOUT);
     assert_true(s.sights[0].looked && s.sights[0].role == SIGHT_CONFIGURED);
-    assert_true(s.took < 3 * USEC_PER_SEC);
+    assert_true(s.took < 4 * USEC_PER_SEC);
     scene_free(&s);
     err_clear(&failure);
 }
