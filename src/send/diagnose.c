@@ -116,6 +116,8 @@ static void look(struct diagnosis *d, struct sight like)
 static void climb(struct diagnosis *d, const struct sight *v)
 {
     struct addrinfo *a = resolve_numeric(v->address, v->port, AF_UNSPEC);
+    if (!a)
+        return;
     const struct ladder_params p = {
         .address = a->ai_addr,
         .len = a->ai_addrlen,
@@ -536,10 +538,14 @@ static bool set_question(const struct diagnose_params *p, struct scene *s, usec 
 /* What a delivery saw before it failed. */
 static void adopt_sights(struct scene *s, const struct err *failure)
 {
+    const struct scene_question *q = &s->question;
     for (size_t i = 0; i < s->n_sights; i++) {
         struct sight *v = &s->sights[i];
-        v->role = v->port == s->question.port ? SIGHT_CONFIGURED : SIGHT_OTHER_PORT;
-        v->implicit = s->question.tls == SESSION_TLS_IMPLICIT;
+        if (q->proxy) /* that is where the connection went */
+            v->port = q->port;
+        bool same_host = q->proxy || (q->host && ascii_ieq(v->host, q->host));
+        v->role = !same_host ? SIGHT_CONTROL_HOST : v->port == q->port ? SIGHT_CONFIGURED : SIGHT_OTHER_PORT;
+        v->implicit = q->tls == SESSION_TLS_IMPLICIT;
         if (sight_is_open(v) && failure)
             sight_ended(v, failure);
     }
@@ -576,11 +582,11 @@ static bool run(struct diagnosis *d, struct err *e)
     int number = 0;
     if (!q->host)
         return true;
-    if (q->proxy)
+    if (!q->proxy)
+        ask_names(d);
+    else if (d->s->n_sights == 0)
         look(d, (struct sight){ .role = SIGHT_CONFIGURED, .host = q->host, .port = q->port,
                                 .implicit = q->tls == SESSION_TLS_IMPLICIT });
-    else
-        ask_names(d);
     if (loop_run(&task, 1, &number))
         return true;
     return err_set(e, FAULT_TEMPORARY, "interrupted by signal %d (%s)", number, strsignal(number));

@@ -13,7 +13,7 @@
 
 /* All borrowed. */
 struct diagnose_params {
-    const struct account *account; /* bound. With NAMED_ADDRESS and NAMED_DOMAIN its host, port and TLS are not looked at */
+    const struct account *account; /* bound. With NAMED_ADDRESS and NAMED_DOMAIN its host, port, TLS and login are not looked at */
     enum scene_named named;
     const char *name;              /* as the user gave it; NULL: an account without a name */
     bool port_named;               /* account->port is the user's word, not our default */

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 #include "base/buf.h"
 #include "net/dial.h"
+#include "net/transport.h"
 
 #define MS (USEC_PER_SEC / 1000)
 
@@ -79,21 +81,28 @@ static void test_connects(void **state)
 {
     (void)state;
     static const struct {
-        const char *listen, *host, *source, *peer, *local;
+        const char *listen, *host, *source, *peer, *local, *address;
+        int mss;
     } rows[] = {
-        { "127.0.0.1:0", "127.0.0.1", NULL, "127.0.0.1", "127.0.0.1" },
-        { "0", "localhost", NULL, "127.0.0.1", "127.0.0.1" },
-        { ":0", "[127.0.0.1]", NULL, "127.0.0.1", NULL },
-        { "[::1]:0", "::1", NULL, "::1", "::1" },
-        { "[::1]:0", "[::1]", "::1", "::1", "::1" },
-        { "127.0.0.1:0", "127.0.0.1", "127.0.0.9", "127.0.0.1", "127.0.0.9" },
-        { "127.0.0.1:0", "localhost", "127.0.0.9", "127.0.0.1", "127.0.0.9" },
+        { "127.0.0.1:0", "nowhere.invalid", NULL, "127.0.0.1", "127.0.0.1", "127.0.0.1", 0 },
+        { "[::1]:0", "nowhere.invalid", "::1", "::1", "::1", "::1", 536 },
+        { "127.0.0.1:0", "localhost", NULL, "127.0.0.1", NULL, NULL, 600 },
+        { "127.0.0.1:0", "127.0.0.1", NULL, "127.0.0.1", "127.0.0.1", NULL, 0 },
+        { "0", "localhost", NULL, "127.0.0.1", "127.0.0.1", NULL, 0 },
+        { ":0", "[127.0.0.1]", NULL, "127.0.0.1", NULL, NULL, 0 },
+        { "[::1]:0", "::1", NULL, "::1", "::1", NULL, 0 },
+        { "[::1]:0", "[::1]", "::1", "::1", "::1", NULL, 0 },
+        { "127.0.0.1:0", "127.0.0.1", "127.0.0.9", "127.0.0.1", "127.0.0.9", NULL, 0 },
+        { "127.0.0.1:0", "localhost", "127.0.0.9", "127.0.0.1", "127.0.0.9", NULL, 0 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct err e = ERR_INIT;
         struct stream *s;
         int port, fd = listen_here(rows[i].listen, &port);
-        struct dial_params p = { .host = rows[i].host, .port = port, .source_ip = rows[i].source, .deadline = clock_deadline(5 * USEC_PER_SEC) };
+        const struct dial_params p = {
+            .host = rows[i].host, .address = rows[i].address, .port = port, .mss = rows[i].mss, .source_ip = rows[i].source,
+            .deadline = clock_deadline(5 * USEC_PER_SEC),
+        };
         if (dial_until(&p, &s, &e) != IO_DONE)
             fail_msg("%s: %s", rows[i].host, e.text);
         assert_string_equal(stream_peer(s), rows[i].peer);
@@ -102,6 +111,9 @@ static void test_connects(void **state)
         struct stream *accepted = listen_accept(fd, &e);
         assert_non_null(accepted);
         assert_string_equal(stream_peer(accepted), stream_local(s));
+        int mss = 0;
+        getsockopt(s->fd_in, IPPROTO_TCP, TCP_MAXSEG, &mss, &(socklen_t){ sizeof mss });
+        assert_true(rows[i].mss == 0 ? mss > 1000 : mss <= rows[i].mss);
         assert_null(listen_accept(fd, &e));
         assert_false(err_is_set(&e));
         stream_free(accepted);
