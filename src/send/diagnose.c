@@ -45,8 +45,14 @@ struct pace {
     usec linger;  /* for ports that are not needed, when the configured one is good */
 };
 
-static const struct pace thorough = { MS(11500), MS(7500), MS(6000), MS(3500), MS(1500), MS(2500), MS(5000), MS(2500), MS(700) };
-static const struct pace brief = { MS(2900), MS(2900), MS(2000), MS(1500), MS(700), MS(1000), MS(1500), MS(1300), MS(0) };
+static const struct pace thorough = {
+    .whole = MS(11500), .other = MS(7500), .lookup = MS(6000), .connect = MS(3500), .suspect = MS(1500),
+    .hang = MS(2500), .rescued = MS(5000), .ladder = MS(2500), .linger = MS(700),
+};
+static const struct pace brief = {
+    .whole = MS(2900), .other = MS(2900), .lookup = MS(2000), .connect = MS(1500), .suspect = MS(700),
+    .hang = MS(1000), .rescued = MS(1500), .ladder = MS(1300), .linger = MS(0),
+};
 
 /* Rules on the time that something has taken are looked at so often. */
 static const usec TICK = MS(50);
@@ -73,6 +79,7 @@ struct diagnosis {
     struct hub *hub;
     struct credentials credentials;
     usec start, deadline;
+    usec looking;                /* since when the host is looked at */
     struct question questions[QUESTIONS];
     struct sighting **sightings; /* own, n of them; NULL: over */
     size_t n;
@@ -89,7 +96,6 @@ static void ask(struct diagnosis *d, int which, struct lookup *answer, const cha
     q->asking = lookup_start(answer, name, family, usec_min(d->deadline, clock_now() + d->pace->lookup));
 }
 
-/* The address of the sight may be one of the scene's, which moves when it grows; strings do not. */
 static void look(struct diagnosis *d, struct sight like)
 {
     const usec now = clock_now();
@@ -109,6 +115,8 @@ static void look(struct diagnosis *d, struct sight like)
         .connect_by = usec_min(d->deadline, now + d->pace->connect),
         .deadline = like.role == SIGHT_CONFIGURED ? d->deadline : usec_min(d->deadline, now + d->pace->other),
     };
+    if (d->n == 0)
+        d->looking = now;
     d->sightings = xrealloc(d->sightings, (d->n + 1) * sizeof(struct sighting *));
     d->sightings[d->n++] = sight_start(&p);
 }
@@ -211,16 +219,16 @@ static bool is_asked_for(const struct sight *v)
     return v->role == SIGHT_CONFIGURED && !v->crossed && v->mss == 0;
 }
 
-/* How long the connection has been standing. What another delivery saw is over. */
-static usec age(const struct diagnosis *d, const struct sight *v)
+/* For how long has nothing come? Of a sight under way: what another delivery saw has another clock. */
+static usec quiet(const struct diagnosis *d, const struct sight *v)
 {
-    return clock_now() - d->hub->start - v->begun;
+    return clock_now() - d->hub->start - v->last;
 }
 
 /* Nothing comes any more, or came. */
 static bool hangs(const struct diagnosis *d, const struct sight *v, bool under_way)
 {
-    return under_way ? age(d, v) > d->pace->hang : v->looked && v->err.fault == FAULT_TIMEOUT;
+    return under_way ? quiet(d, v) > d->pace->hang : v->looked && v->err.fault == FAULT_TIMEOUT;
 }
 
 static enum stage ended_at(const struct sight *v, bool under_way)
@@ -265,7 +273,7 @@ static bool wants_ladder(const struct diagnosis *d, const struct sight *v, bool 
     if (is_loopback(v))
         return false;
     if (!v->done)
-        return under_way && age(d, v) > d->pace->suspect;
+        return under_way && quiet(d, v) > d->pace->suspect;
     if (v->reach != REACH_OPEN)
         return v->reach != REACH_NO_FAMILY && v->reach != REACH_BAD_SOURCE;
     return v->looked && !v->tls.verified && d->pace == &thorough;
@@ -282,7 +290,7 @@ static void compare_ladder(struct diagnosis *d, const char *address, int port)
         const struct sight *v = &d->s->sights[i];
         if (!v->address || strcmp(v->address, address) != 0 || v->port == port)
             continue;
-        if (v->role == SIGHT_CONTROL_PORT && !v->done && clock_now() < d->start + d->pace->suspect)
+        if (v->role == SIGHT_CONTROL_PORT && !v->done && clock_now() < d->looking + d->pace->suspect)
             return;
         if (sight_is_open(v) && (!open || v->role == SIGHT_CONTROL_PORT))
             open = v;
@@ -367,7 +375,7 @@ static bool is_good(const struct diagnosis *d)
             return false;
         good = good || scene_usable(d->s, v);
     }
-    return good && clock_now() >= d->start + d->pace->linger;
+    return good && clock_now() >= d->looking + d->pace->linger;
 }
 
 /* Did it get through, or learn that no mail server is there? */
@@ -386,7 +394,7 @@ static void give_up_hanging(struct diagnosis *d)
         for (size_t k = 0; k < d->n; k++) {
             struct sighting *g = d->sightings[k];
             const struct sight *v = g ? sight_of(g) : NULL;
-            if (v && strcmp(v->address, saved->address) == 0 && age(d, v) > d->pace->rescued)
+            if (v && strcmp(v->address, saved->address) == 0 && quiet(d, v) > d->pace->rescued)
                 sight_expire(g);
         }
     }
@@ -481,13 +489,13 @@ static void waits(const struct task *t, struct pollset *ps)
 
 static void clean_up(struct diagnosis *d)
 {
+    for (size_t i = 0; i < d->n; i++)
+        sight_stop(d->sightings[i]);
+    free(d->sightings);
     for (int i = 0; i < QUESTIONS; i++) {
         lookup_stop(d->questions[i].asking);
         lookup_free(&d->questions[i].other);
     }
-    for (size_t i = 0; i < d->n; i++)
-        sight_stop(d->sightings[i]);
-    free(d->sightings);
     for (size_t i = 0; i < d->n_climbs; i++)
         ladder_free(d->climbs[i].ladder);
     free(d->climbs);

@@ -126,6 +126,7 @@ struct sight {
 
     /* connecting */
     usec begun;               /* by the clock of the events (since their hub was made) */
+    usec last;                /* when the last event came */
     bool done;                /* false: given up as it was no longer needed; then `reach` says nothing */
     enum reach_outcome reach;
     int reason;               /* errno; 0: open or silent */

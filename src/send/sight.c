@@ -217,8 +217,10 @@ void sight_event(void *ctx, const struct event *ev)
     }
     if (ev->connection > s->connections)
         s->connections = ev->connection;
-    if (v && takers[ev->kind])
+    if (v && takers[ev->kind]) {
+        v->last = ev->time;
         takers[ev->kind](v, ev);
+    }
     free(address);
 }
 
@@ -390,6 +392,7 @@ struct sighting *sight_start(const struct sight_params *p)
     struct sighting *g = xcalloc(1, sizeof *g);
     *g = (struct sighting){ .task = { step, waits }, .p = *p, .index = p->scene->n_sights };
     struct sight *v = scene_add_sight(p->scene);
+    const usec now = clock_now() - p->hub->start;
     *v = (struct sight){
         .role = p->role,
         .connection = ++p->scene->connections,
@@ -401,7 +404,8 @@ struct sighting *sight_start(const struct sight_params *p)
         .crossed = p->crossed,
         .mss = p->mss,
         .reach_only = p->reach_only,
-        .begun = clock_now() - p->hub->start,
+        .begun = now,
+        .last = now,
     };
     if (p->reach_only)
         g->reach = start_reach(g);
