@@ -97,7 +97,8 @@ static void told(struct sight *v, const struct event *ev)
         if (v->heard && strlen(v->heard) > HEARD_MAX)
             v->heard[HEARD_MAX] = '\0';
     }
-    if (v->greeting && line && line->len >= 3 && memcmp(line->s, "250", 3) == 0)
+    bool last = line && (line->len == 3 || (line->len > 3 && line->s[3] == ' '));
+    if (v->greeting && last && memcmp(line->s, "250", 3) == 0)
         v->ehlo_answered = true;
 }
 

@@ -107,6 +107,8 @@ static void test_dialogue(void **state)
     emit(&hub, 1, EV_GREETING, F_STR("text", "mx.example"));
     assert_int_equal(sight_stage(v), STAGE_EHLO);
     line(1, "250-mx.example");
+    assert_int_equal(sight_stage(v), STAGE_EHLO);
+    line(1, "250 STARTTLS");
     capability(1, "SIZE", "100", false, NULL);
     capability(1, "STARTTLS", NULL, false, NULL);
     assert_int_equal(sight_stage(v), STAGE_TLS);
