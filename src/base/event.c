@@ -117,13 +117,10 @@ static void add_value(struct buf *out, const struct field *f, bool in_group)
     }
 }
 
-/* Does the field let its group be shown? */
-static bool says_something(const struct field *f, bool negated)
+static bool says_something(const struct field *f)
 {
-    if (!f)
-        return false;
     if (f->type == FIELD_BOOL)
-        return negated ? !f->i : f->i;
+        return f->i;
     if (f->type == FIELD_STRING)
         return f->s && f->len;
     return f->type != FIELD_LIST || (f->list && f->list->n);
@@ -148,8 +145,8 @@ void event_format(const struct event *ev, const char *template, struct buf *out)
             t += negated;
             size_t n = strcspn(t, "}");
             const struct field *f = find_field(ev, t, n);
-            shown = shown && says_something(f, negated);
-            if (f)
+            shown = shown && f && says_something(f) != negated;
+            if (f && !negated)
                 add_value(out, f, group != SIZE_MAX);
             t += n + 1;
         } else {

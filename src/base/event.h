@@ -95,7 +95,7 @@ const struct field *event_field(const struct event *ev, const char *name);
  * visible, numbers in decimal, times as 2026-11-21T20:15:00Z, booleans as yes or no, lists joined by ", "; an
  * absent field is nothing.
  * [[…]] is left out as a whole when a field named inside is absent, empty or false. Inside it a boolean
- * writes nothing, it only decides; {!name} decides the other way round. Groups do not nest. */
+ * writes nothing, it only decides; {!name} of any type writes nothing and decides the other way round. Groups do not nest. */
 void event_format(const struct event *ev, const char *template, struct buf *out);
 
 /* Appends a FIELD_TIME as text. */
