@@ -1,5 +1,5 @@
-/* verdict: what a scene means, in one word, a sentence of cause and one of remedy. Pure: no I/O, no clock; the same scene always gives
- * the same verdict. What is not proven is said as such. */
+/* verdict: what a scene means, in one word, a sentence of cause and one of remedy. Pure: no I/O, no clock; the same
+ * scene always gives the same verdict. What is not proven is said as such. */
 #ifndef SEND_VERDICT_H
 #define SEND_VERDICT_H
 
