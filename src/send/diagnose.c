@@ -604,7 +604,7 @@ bool diagnose(const struct diagnose_params *p, struct scene *s, struct err *e)
 {
     struct hub own;
     struct diagnosis d = { .task = { step, waits }, .p = p, .pace = p->brief ? &brief : &thorough, .s = s, .start = clock_now() };
-    d.deadline = d.start + d.pace->whole;
+    d.deadline = d.start + (p->whole > 0 ? p->whole : d.pace->whole);
     s->now = time(NULL);
     machine_look(&s->machine);
     if (!set_question(p, s, d.start + d.pace->lookup, e))

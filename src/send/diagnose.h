@@ -17,6 +17,7 @@ struct diagnose_params {
     enum scene_named named;
     const char *name;              /* as the user gave it; NULL: an account without a name */
     bool port_named;               /* account->port is the user's word, not our default */
+    usec whole;                    /* the longest that it may take; 0: 12 s, or 3 s */
     const char *control;           /* a second host to compare with; NULL: none */
     bool brief;                    /* behind a failed send: 3 s at most, instead of 12; no ladders where the time is short */
     const struct err *failure;     /* brief: why it failed, in whose events sight_event listened with this scene; NULL: none */
