@@ -36,9 +36,9 @@ enum event_kind {
     EV_BODY,        /* octets: a message was sent (text transcript: how much) */
     EV_CONTENT,     /* line: a line of the message itself, as it is sent (a dot doubled by DATA's rules); only emitted when hub_wants() it */
     EV_PROGRESS,    /* octets, total (where known): so much of the message has left; only emitted when hub_wants() it */
-    EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), problems (list:
-                       the same as words), description (GnuTLS's words), local (subject of our own certificate, where
-                       one was sent) */
+    EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), problems
+                       (list: the same as words), description (GnuTLS's words), local (subject of our own certificate,
+                       where one was sent) */
     EV_CERTIFICATE, /* depth, subject, issuer, names (list), not_before, not_after (times), days_left,
                        key, sha256, spki_sha256, sha1, pem (where asked for) */
     EV_SECRET,      /* source, user: a secret was found, and where; never the secret itself */

@@ -311,7 +311,8 @@ static void tell(const struct dial *d, enum event_kind kind, const char *address
     bool numbered = !d->p.unix_path && !d->p.command;
     emit(d->p.hub, d->p.connection, kind, F_STR("host", d->host), F_STR("address", numbered ? address : NULL),
          F_INT_IF("port", numbered, d->port), F_STR("reason", reason),
-         F_INT_IF("errno", number, number), F_STR("local", kind == EV_CONNECTED && numbered ? stream_local(d->stream) : NULL));
+         F_INT_IF("errno", number, number),
+         F_STR("local", kind == EV_CONNECTED && numbered ? stream_local(d->stream) : NULL));
 }
 
 static void attempt_failed(struct dial *d, struct attempt *a, int reason)

@@ -54,8 +54,9 @@ struct tls_facts {
     bool verified; /* by trust or by fingerprint */
     const char *how; /* "trust", "fingerprint", "issuer" (any_name), "name" (any_issuer), "none" */
     char *problem;   /* own or NULL: why it is not verified, where that was tolerated */
-    struct strlist problems; /* the same as words, worst first: "revoked", "bad-signature", "untrusted-issuer", "weak", "expired",
-                                "not-yet-valid", "wrong-name", "wrong-purpose", "old-crl", "wrong-fingerprint", "no-certificate" */
+    struct strlist problems; /* the same as words, worst first: "revoked", "bad-signature", "untrusted-issuer", "weak",
+                                "expired", "not-yet-valid", "wrong-name", "wrong-purpose", "old-crl",
+                                "wrong-fingerprint", "no-certificate" */
     char *local;     /* own or NULL: subject of our own certificate, where one was sent */
     char *description; /* own or NULL: GnuTLS's words for the session, "(TLS1.3)-(ECDHE-…" */
     struct tls_certificate *chain; /* own, n of them, the peer's own first */

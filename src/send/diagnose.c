@@ -1,5 +1,6 @@
-/* diagnose: what to try next, from what is known. All that is under way, is under way at once, in one task of the loop; rules look
- * at the scene each time something has changed. A rule that wants an attempt looks first whether it was made. */
+/* diagnose: what to try next, from what is known. All that is under way, is under way at once, in one task of the
+ * loop; rules look at the scene each time something has changed. A rule that wants an attempt looks first whether it was
+ * made. */
 #include "send/diagnose.h"
 
 #include <arpa/inet.h>
@@ -30,7 +31,10 @@ enum {
     MSS_SMALLEST = 536,      /* what every path of IPv4 carries (RFC 9293 3.7.1) */
 };
 
-static const struct { int port; bool implicit; } mail_ports[] = { { 465, true }, { 587, false }, { 2525, false }, { 25, false } };
+static const struct {
+    int port;
+    bool implicit;
+} mail_ports[] = { { 465, true }, { 587, false }, { 2525, false }, { 25, false } };
 enum { MAIL_PORTS = sizeof mail_ports / sizeof *mail_ports };
 
 struct pace {
@@ -242,12 +246,13 @@ static bool is_stranger(const struct sight *v)
     return v->heard && !ascii_isdigit(v->heard[0]);
 }
 
-/* Might the other kind of TLS be what the port wants? Nobody is spoken to who began to greet, and not on port 25, where TLS never
- * comes first, and some servers hold it against who speaks before they did. */
+/* Might the other kind of TLS be what the port wants? Nobody is spoken to who began to greet, and not on port 25, where
+ * TLS never comes first, and some servers hold it against who speaks before they did. */
 static bool wants_crossing(const struct diagnosis *d, const struct sight *v, bool under_way)
 {
     enum stage stage = ended_at(v, under_way);
-    bool failed = !under_way && (v->err.fault == FAULT_TLS || v->err.fault == FAULT_PROTOCOL || v->err.fault == FAULT_LOST);
+    enum fault fault = under_way ? FAULT_NONE : v->err.fault;
+    bool failed = fault == FAULT_TLS || fault == FAULT_PROTOCOL || fault == FAULT_LOST;
     if (is_stranger(v))
         return false;
     if (v->implicit)
@@ -279,7 +284,8 @@ static bool wants_ladder(const struct diagnosis *d, const struct sight *v, bool 
     return v->looked && !v->tls.verified && d->pace == &thorough;
 }
 
-/* The way to an open port of the same address, to compare with; 443 is the least likely to be meddled with, and worth waiting for. */
+/* The way to an open port of the same address, to compare with; 443 is the least likely to be meddled with, and worth
+ * waiting for. */
 static void compare_ladder(struct diagnosis *d, const char *address, int port)
 {
     const struct sight *open = NULL;
@@ -336,14 +342,16 @@ static bool host_is_looked_up(const struct diagnosis *d)
     return (v4->over || !v4->asking) && (v6->over || !v6->asking);
 }
 
-/* One more question when it tells something: is there no such name, or none at all? Where the name servers do not answer, it is clear. */
+/* One more question when it tells something: is there no such name, or none at all? Where the name servers do not
+ * answer, it is clear. */
 static void consider_names(struct diagnosis *d)
 {
     struct scene_names *n = &d->s->names;
     if (!host_is_looked_up(d))
         return;
     bool found = n->v4.addresses.n > 0 || n->v6.addresses.n > 0;
-    if (!found && (n->v4.outcome == LOOKUP_NO_NAME || n->v6.outcome == LOOKUP_NO_NAME) && !d->questions[KNOWN_NAME].asking)
+    bool missing = !found && (n->v4.outcome == LOOKUP_NO_NAME || n->v6.outcome == LOOKUP_NO_NAME);
+    if (missing && !d->questions[KNOWN_NAME].asking)
         ask(d, KNOWN_NAME, &n->known, KNOWN, AF_UNSPEC);
     /* Where one family has an address, the name exists, whatever the resolver says of the other. */
     if (n->v4.addresses.n > 0 && n->v6.outcome == LOOKUP_NO_NAME)
@@ -603,7 +611,8 @@ static bool run(struct diagnosis *d, struct err *e)
 bool diagnose(const struct diagnose_params *p, struct scene *s, struct err *e)
 {
     struct hub own;
-    struct diagnosis d = { .task = { step, waits }, .p = p, .pace = p->brief ? &brief : &thorough, .s = s, .start = clock_now() };
+    struct diagnosis d = { .task = { step, waits }, .p = p, .s = s, .start = clock_now() };
+    d.pace = p->brief ? &brief : &thorough;
     d.deadline = d.start + (p->whole > 0 ? p->whole : d.pace->whole);
     s->now = time(NULL);
     machine_look(&s->machine);

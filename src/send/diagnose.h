@@ -1,6 +1,6 @@
-/* diagnose: looks at a server from all sides: names, every address and port at once, and then what the answers make worth trying:
- * the other kind of TLS, smaller segments, ladders. It says what is seen (the scene); what that means is the verdict's to say.
- * It sends no mail and no password. */
+/* diagnose: looks at a server from all sides: names, every address and port at once, and then what the answers make
+ * worth trying: the other kind of TLS, smaller segments, ladders. It says what is seen (the scene); what that means is
+ * the verdict's to say. It sends no mail and no password. */
 #ifndef SEND_DIAGNOSE_H
 #define SEND_DIAGNOSE_H
 
@@ -13,19 +13,20 @@
 
 /* All borrowed. */
 struct diagnose_params {
-    const struct account *account; /* bound. With NAMED_ADDRESS and NAMED_DOMAIN its host, port, TLS and login are not looked at */
+    const struct account *account; /* bound; NAMED_ADDRESS, NAMED_DOMAIN: its host, port, TLS and login do not count */
     enum scene_named named;
     const char *name;              /* as the user gave it; NULL: an account without a name */
     bool port_named;               /* account->port is the user's word, not our default */
     usec whole;                    /* the longest that it may take; 0: 12 s, or 3 s */
     const char *control;           /* a second host to compare with; NULL: none */
-    bool brief;                    /* behind a failed send: 3 s at most, instead of 12; no ladders where the time is short */
-    const struct err *failure;     /* brief: why it failed, in whose events sight_event listened with this scene; NULL: none */
+    bool brief;                    /* behind a failed send: 3 s at most, instead of 12 */
+    const struct err *failure;     /* brief: why it failed, if sight_event heard it with this scene; NULL: none */
     struct hub *hub;               /* gets the events of all looks; NULL: nobody listens */
 };
 
-/* Fills the scene: SCENE_INIT, or holding the sights of the failed delivery. false: *e says why nothing could be tried (FAULT_CONFIG,
- * FAULT_SYSTEM), or that a signal ended it; a host that cannot be found or reached is no failure of the diagnosis. */
+/* Fills the scene: SCENE_INIT, or holding the sights of the failed delivery. false: *e says why nothing could be tried
+ * (FAULT_CONFIG, FAULT_SYSTEM), or that a signal ended it; a host that cannot be found or reached is no failure of the
+ * diagnosis. */
 bool diagnose(const struct diagnose_params *p, struct scene *s, struct err *e);
 
 #endif

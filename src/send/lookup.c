@@ -76,7 +76,8 @@ bool lookup_step(struct asking *a)
         enum lookup_outcome outcome = outcome_of(status);
         if (outcome == LOOKUP_FOUND)
             add_addresses(a->l, list);
-        over(a, outcome, outcome != LOOKUP_FAILED ? NULL : status == EAI_SYSTEM ? strerror(errno_value) : gai_strerror(status));
+        const char *why = status == EAI_SYSTEM ? strerror(errno_value) : gai_strerror(status);
+        over(a, outcome, outcome == LOOKUP_FAILED ? why : NULL);
     }
     if (a->running && clock_now() >= a->deadline)
         over(a, LOOKUP_SILENT, NULL);

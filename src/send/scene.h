@@ -56,7 +56,7 @@ struct lookup {
 struct scene_names {
     struct lookup v4, v6;     /* of the host */
     struct lookup impossible; /* a name that cannot exist: addresses mean that the resolver rewrites "no such name" */
-    struct lookup known;      /* a name that exists: does any resolve at all? Only asked where the host's does not exist */
+    struct lookup known;      /* a name that exists: does any resolve? Only asked where the host's does not */
     struct strlist servers;   /* of a domain (MX) or for its users (SRV), best first: "mx.example.net:25"; empty: none */
     bool null_mx;             /* the domain takes no mail (RFC 7505) */
 };
@@ -133,7 +133,7 @@ struct sight {
     usec took;                /* connect() to outcome */
 
     /* the look, where it connected */
-    bool looked;              /* it came to its end, good or bad; false: none (reach_only), or given up as no longer needed */
+    bool looked;              /* it came to its end, good or bad; false: none, or no longer needed */
     char *heard;              /* own or NULL: the first line that came, whatever it is: "220 mx", "SSH-2.0-X" */
     char *greeting;           /* own or NULL: a proper greeting's text, without 220 */
     bool banner_masked;       /* mostly asterisks: a firewall rewrites it */
@@ -186,7 +186,7 @@ struct sight *scene_add_sight(struct scene *s);
 struct scene_ladder *scene_add_ladder(struct scene *s);
 
 /* Could mail go this way as the question wants it: greeted, EHLO, TLS up and verified where wanted, AUTH with an
- * acceptable mechanism offered where wanted? What it took besides (crossed, mss, another port) is the sight's to tell. */
+ * acceptable mechanism offered where wanted? What it took besides (crossed, mss, port) is the sight's to tell. */
 bool scene_usable(const struct scene *s, const struct sight *v);
 
 const char *scene_role_word(enum sight_role role);           /* stable, for JSON: "other-port" */

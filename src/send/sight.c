@@ -110,7 +110,8 @@ static void capable(struct sight *v, const struct event *ev)
         free(parameters);
         return;
     }
-    strlist_add_own(tls ? &v->ehlo_tls : &v->ehlo, xasprintf("%s%s%s", keyword, parameters ? " " : "", parameters ? parameters : ""));
+    char *line = parameters ? xasprintf("%s %s", keyword, parameters) : xstrdup(keyword);
+    strlist_add_own(tls ? &v->ehlo_tls : &v->ehlo, line);
     keep_list(tls ? &v->auth_tls : &v->auth, ev, "mechanisms");
     if (!tls && ascii_ieq(keyword, "STARTTLS"))
         v->starttls_offered = true;

@@ -1,5 +1,6 @@
-/* sight: one attempt at one address and port, as far as it goes: connecting, then a look at who is there (greeting, EHLO, STARTTLS,
- * TLS, EHLO, QUIT) by a delivery that delivers nothing. Nobody logs in. What it sees becomes facts of the scene by the events. */
+/* sight: one attempt at one address and port, as far as it goes: connecting, then a look at who is there (greeting,
+ * EHLO, STARTTLS, TLS, EHLO, QUIT) by a delivery that delivers nothing. Nobody logs in. What it sees becomes facts of the
+ * scene by the events. */
 #ifndef SEND_SIGHT_H
 #define SEND_SIGHT_H
 
@@ -8,11 +9,11 @@
 #include "send/credentials.h"
 #include "send/scene.h"
 
-/* The kinds of event that say something about a sight, and the listener for them, ctx a struct scene: what a look (or a delivery, of
- * which one may fear that it fails) tells becomes sights, one for each connection and address. */
-#define SIGHT_EVENTS (EV_MASK(EV_CONNECTING) | EV_MASK(EV_CONNECT_FAILED) | EV_MASK(EV_CONNECTED) | EV_MASK(EV_GREETING) \
-                      | EV_MASK(EV_CAPABILITY) | EV_MASK(EV_SERVER) | EV_MASK(EV_TLS) | EV_MASK(EV_CERTIFICATE) \
-                      | EV_MASK(EV_PHASE))
+/* The kinds of event that say something about a sight, and the listener for them, ctx a struct scene: what a look (or a
+ * delivery, of which one may fear that it fails) tells becomes sights, one for each connection and address. */
+#define SIGHT_EVENTS (EV_MASK(EV_CONNECTING) | EV_MASK(EV_CONNECT_FAILED) | EV_MASK(EV_CONNECTED) \
+                      | EV_MASK(EV_GREETING) | EV_MASK(EV_CAPABILITY) | EV_MASK(EV_SERVER) | EV_MASK(EV_TLS) \
+                      | EV_MASK(EV_CERTIFICATE) | EV_MASK(EV_PHASE))
 void sight_event(void *ctx, const struct event *ev);
 
 /* The end of what sight_event saw: e is what ended it (unset: nothing). */

@@ -91,7 +91,7 @@ static void take_answers(struct scene *s, struct dns_question *const *q, const c
     }
     l->name = xstrdup(domain);
     s->names.null_mx = mx->status == DNS_FOUND;
-    l->outcome = mx->status == DNS_FOUND ? LOOKUP_NO_ADDRESS : mx->status == DNS_NO_NAME ? LOOKUP_NO_NAME : LOOKUP_FAILED;
+    l->outcome = s->names.null_mx ? LOOKUP_NO_ADDRESS : mx->status == DNS_NO_NAME ? LOOKUP_NO_NAME : LOOKUP_FAILED;
     l->reason = mx->why ? xstrdup(mx->why) : NULL;
 }
 
