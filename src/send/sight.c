@@ -228,6 +228,14 @@ void sight_event(void *ctx, const struct event *ev)
 
 /* ---- the end ---- */
 
+static bool has_passed(const struct sight *v, enum stage stage)
+{
+    for (size_t i = 0; i < v->n_phases; i++)
+        if (v->phases[i].stage == stage)
+            return true;
+    return false;
+}
+
 enum stage sight_stage(const struct sight *v)
 {
     if (!sight_is_open(v))
@@ -237,7 +245,7 @@ enum stage sight_stage(const struct sight *v)
     if (!v->ehlo_answered)
         return STAGE_EHLO;
     if (v->starttls_offered && !v->tls.up)
-        return STAGE_TLS;
+        return has_passed(v, STAGE_STARTTLS) ? STAGE_TLS : STAGE_STARTTLS;
     return v->starttls_offered && v->ehlo_tls.n == 0 ? STAGE_EHLO : STAGE_NONE;
 }
 

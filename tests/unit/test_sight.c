@@ -111,6 +111,8 @@ static void test_dialogue(void **state)
     line(1, "250 STARTTLS");
     capability(1, "SIZE", "100", false, NULL);
     capability(1, "STARTTLS", NULL, false, NULL);
+    assert_int_equal(sight_stage(v), STAGE_STARTTLS);
+    emit(&hub, 1, EV_PHASE, F_STR("name", "starttls"), F_INT("us", 3));
     assert_int_equal(sight_stage(v), STAGE_TLS);
     emit(&hub, 1, EV_TLS, F_STR("version", "TLS1.3"), F_STR("cipher", "AES-256-GCM"), F_BOOL("verified", false),
          F_STR("problem", "it is for other.example"), F_LIST("problems", &problems));
