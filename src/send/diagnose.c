@@ -103,6 +103,7 @@ static void ask(struct diagnosis *d, int which, struct lookup *answer, const cha
 static void look(struct diagnosis *d, struct sight like)
 {
     const usec now = clock_now();
+    const bool to_the_end = like.role == SIGHT_CONFIGURED && !like.crossed;
     const struct sight_params p = {
         .scene = d->s,
         .account = d->p->account,
@@ -117,7 +118,7 @@ static void look(struct diagnosis *d, struct sight like)
         .mss = like.mss,
         .reach_only = like.reach_only,
         .connect_by = usec_min(d->deadline, now + d->pace->connect),
-        .deadline = like.role == SIGHT_CONFIGURED ? d->deadline : usec_min(d->deadline, now + d->pace->other),
+        .deadline = to_the_end ? d->deadline : usec_min(d->deadline, now + d->pace->other),
     };
     if (d->n == 0)
         d->looking = now;
