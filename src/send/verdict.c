@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "send/verdict_rules.h"
 
@@ -82,11 +83,10 @@ static void add_line(struct strlist *out, const char *command, const char *value
 static void write_config(const struct view *w, const struct rule *r, struct strlist *out)
 {
     const struct scene_question *q = &w->s->question;
-    if (r->flags & WRITE_IPV4)
-        strlist_add(out, "ipv4_only on");
-    if (r->flags & WRITE_IPV6)
-        strlist_add(out, "ipv6_only on");
-    if (w->straight)
+    const bool other_family = w->partly && w->way->family != w->here->family;
+    if (w->way && ((r->flags & WRITE_FAMILY) || other_family))
+        strlist_add(out, w->way->family == AF_INET6 ? "ipv6_only on" : "ipv4_only on");
+    if (w->straight || w->partly)
         return;
     if (w->way) {
         if (w->way->port != q->port)
@@ -106,6 +106,15 @@ static void distrust(struct view *w)
     if (!view_verified(w->way))
         w->way = NULL;
     w->straight = w->straight && w->way;
+    w->partly = w->partly && w->way;
+}
+
+/* Of several addresses only this one is meant. */
+static char *narrow_down(char *cause, const struct view *w)
+{
+    char *text = xasprintf("%s; this is so at %s, while %s works", cause, w->here->address, w->way->address);
+    free(cause);
+    return text;
 }
 
 static bool holds(const struct rule *r, const struct view *w)
@@ -132,8 +141,12 @@ void verdict_of(const struct scene *s, struct verdict *v)
     if (r->flags & VERIFIED_ONLY)
         distrust(&w);
     words_fill(&f, &w);
-    *v = (struct verdict){ .word = r->word, .fault = w.way ? FAULT_NONE : r->fault, .way = w.way };
+    const bool its_own = (r->flags & ITS_FAULT) && w.here->err.fault != FAULT_NONE;
+    const enum fault fault = its_own ? w.here->err.fault : r->fault;
+    *v = (struct verdict){ .word = r->word, .fault = w.way ? FAULT_NONE : fault, .way = w.way };
     v->cause = words_format(&f, r->cause);
+    if (w.partly && r->word != VERDICT_OK)
+        v->cause = narrow_down(v->cause, &w);
     v->remedy = words_format(&f, r->remedy);
     verdict_show(&w, r->flags, &v->evidence);
     write_config(&w, r, &v->config);

@@ -1,6 +1,7 @@
 /* verdict_dialogue: the rules for a server that was reached: what it says, its TLS, its certificate, its logins. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/ascii.h"
 #include "send/hint.h"
@@ -13,20 +14,29 @@ static bool straight(const struct view *w)
     return w->straight;
 }
 
-/* Of one family nothing got through, though it was tried in earnest; a host that refuses there is just not listening. */
-static bool lost(const struct tally *t)
-{
-    return t->of[CLASS_SILENT] + t->of[CLASS_REJECTED] > 0 && !t->of[CLASS_OPEN] && !t->of[CLASS_REFUSED];
-}
-
 static bool ipv6_lost(const struct view *w)
 {
-    return w->straight && w->v4.of[CLASS_OPEN] && lost(&w->v6);
+    return w->lost_all && w->lost == AF_INET6;
 }
 
 static bool ipv4_lost(const struct view *w)
 {
-    return w->straight && w->v6.of[CLASS_OPEN] && lost(&w->v4);
+    return w->lost_all && w->lost == AF_INET;
+}
+
+static bool lost_by_silence(const struct view *w)
+{
+    return w->lost && (w->lost == AF_INET6 ? w->v6 : w->v4).of[CLASS_SILENT];
+}
+
+static bool lost_by_rejection(const struct view *w)
+{
+    return w->lost;
+}
+
+static bool partly(const struct view *w)
+{
+    return w->partly;
 }
 
 static bool open_here(const struct view *w)
@@ -137,7 +147,7 @@ static bool auth_missing(const struct view *w)
 {
     const struct scene_question *q = &w->s->question;
     const struct sight *v = w->here;
-    return open_here(w) && q->auth && view_ehlo(v) && (v->tls.up || !wants_tls(w))
+    return open_here(w) && q->auth && view_ehlo(v) && v->err.stage != STAGE_EHLO && (v->tls.up || !wants_tls(w))
            && (q->mechanism ? !strlist_has_nocase(words_mechanisms(v), q->mechanism) : words_mechanisms(v)->n == 0);
 }
 
@@ -149,14 +159,14 @@ static bool no_mechanism(const struct view *w)
 static bool tls_fails(const struct view *w)
 {
     return open_here(w) && err_is_set(&w->here->err) && !w->here->tls.up
-           && (w->here->heard || !w->here->closed_at_once)
+           && (w->here->heard || !w->here->closed_at_once || w->hangs_up_on_tls)
            && ((w->here->err.stage == STAGE_TLS && (w->here->heard || w->here->err.fault != FAULT_TIMEOUT))
                || w->here->err.stage == STAGE_STARTTLS);
 }
 
 static bool closed_at_once(const struct view *w)
 {
-    return w->here
+    return w->here && !w->hangs_up_on_tls
            && ((open_here(w) && w->here->closed_at_once && !w->here->heard)
                || (w->here->done && w->here->reason == ECONNRESET));
 }
@@ -180,6 +190,11 @@ static bool refuses_for_good(const struct view *w)
 static bool refuses_for_now(const struct view *w)
 {
     return says_no(w, '4');
+}
+
+static bool breaks_protocol(const struct view *w)
+{
+    return open_here(w) && w->here->err.fault == FAULT_PROTOCOL;
 }
 
 static bool says_nothing(const struct view *w)
@@ -231,11 +246,20 @@ const struct rule rules_of_dialogue[] = {
     { VERDICT_IPV6_BROKEN, ipv6_lost, FAULT_CONNECT,
       "IPv6 does not work between this machine and '{host}': port {port} answers over IPv4 only",
       "mail gets through over IPv4; mend IPv6 here, or leave it out",
-      .flags = SHOW_HERE | SHOW_OTHERS | SHOW_MACHINE | WRITE_IPV4 },
+      .flags = SHOW_HERE | SHOW_OTHERS | SHOW_MACHINE | WRITE_FAMILY },
     { VERDICT_IPV4_BROKEN, ipv4_lost, FAULT_CONNECT,
       "IPv4 does not work between this machine and '{host}': port {port} answers over IPv6 only",
       "mail gets through over IPv6; mend IPv4 here, or leave it out",
-      .flags = SHOW_HERE | SHOW_OTHERS | SHOW_MACHINE | WRITE_IPV6 },
+      .flags = SHOW_HERE | SHOW_OTHERS | SHOW_MACHINE | WRITE_FAMILY },
+    { VERDICT_PORT_FILTERED, lost_by_silence, FAULT_CONNECT,
+      "port {port} of '{host}' does not answer over {lost}, though other ports do[[: packets to it are dropped "
+      "{where}]]",
+      "mail gets through over {kept}; " ASK " to open the port, or leave {lost} out",
+      .flags = SHOW_HERE | SHOW_OTHERS | SHOW_PATH | SHOW_MACHINE | WRITE_FAMILY },
+    { VERDICT_PORT_REJECTED, lost_by_rejection, FAULT_CONNECT,
+      "port {port} of '{host}' is refused over {lost}[[, by {rejected_by}]], though other ports are not",
+      "mail gets through over {kept}; " ASK " to open the port, or leave {lost} out",
+      .flags = SHOW_HERE | SHOW_OTHERS | SHOW_PATH | SHOW_MACHINE | WRITE_FAMILY },
     { VERDICT_OK, straight, FAULT_NONE, "port {port} of '{host}' works[[: {summary}]]", NULL, .flags = SHOW_HERE },
 
     /* connected, and then */
@@ -312,7 +336,7 @@ const struct rule rules_of_dialogue[] = {
       "'{host}' does not offer '{mechanism}' on port {port}, only {mechanisms}",
       WAY "[[set 'auth on' to take one of those{!way}]]", .flags = SHOW_HERE | SHOW_EHLO },
     { VERDICT_TLS_FAILS, tls_fails, FAULT_TLS,
-      "[[{error}]][[TLS does not come up on port {port} of '{host}'{!error}]]",
+      "TLS does not come up on port {port} of '{host}'[[: {error}]]",
       WAY "[[{error_hint}{!way}]][[try from another network; if it fails there, too, the server's administrator "
       "has to mend it{!error_hint}{!way}]]",
       .flags = SHOW_HERE | SHOW_OTHERS | SHOW_EHLO },
@@ -330,6 +354,10 @@ const struct rule rules_of_dialogue[] = {
       .flags = SHOW_HERE },
     { VERDICT_REFUSED_BY_HOST, refuses_for_now, FAULT_TEMPORARY, "'{host}' does not serve now: {server}",
       "[[{reply_action}]][[try again later{!reply_action}]]", .flags = SHOW_HERE },
+    { VERDICT_NOT_SMTP, breaks_protocol, FAULT_PROTOCOL,
+      "the dialogue with port {port} of '{host}' goes wrong[[: {error}]]",
+      WAY "[[check 'host' and 'port'; if both are right, the server's administrator has to mend it{!way}]]",
+      .flags = SHOW_HERE | SHOW_EHLO | SHOW_OTHERS },
     { VERDICT_SILENT_AFTER_CONNECT, says_nothing, FAULT_TIMEOUT,
       "port {port} of '{host}' connects, and then nothing comes[[, with TLS or without{implicit}]]",
       WAY "[[try again with a longer '--timeout': some servers let unknown clients wait; if it stays silent, "
@@ -338,9 +366,10 @@ const struct rule rules_of_dialogue[] = {
     { VERDICT_SILENT_AFTER_CONNECT, stops_answering, FAULT_TIMEOUT,
       "'{host}' greets on port {port}, and then does not answer in time: a tarpit, or it has too much to do",
       WAY "[[try again later, with a longer '--timeout'{!way}]]", .flags = SHOW_HERE | SHOW_OTHERS | SHOW_EHLO },
-    { VERDICT_REFUSED_BY_HOST, fails_open, FAULT_UNAVAILABLE, "{error}",
+    { VERDICT_REFUSED_BY_HOST, fails_open, FAULT_UNAVAILABLE, "'{host}' fails on port {port}[[: {error}]]",
       WAY "[[{error_hint}{!way}]][[try again later; if it lasts, ask the server's "
       "administrator{!error_hint}{!way}]]",
-      .flags = SHOW_HERE | SHOW_EHLO },
+      .flags = SHOW_HERE | SHOW_EHLO | ITS_FAULT },
+    { VERDICT_OK, partly, FAULT_NONE, "port {port} of '{host}' works[[: {summary}]]", NULL, .flags = SHOW_HERE },
     { .holds = NULL },
 };

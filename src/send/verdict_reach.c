@@ -26,10 +26,19 @@ static bool null_mx(const struct view *w)
     return w->s->names.null_mx && !w->s->n_sights;
 }
 
+static bool no_network_for_names(const struct view *w)
+{
+    return look_up_fails(w) && !w->s->machine.v4.route && !w->s->machine.v6.route;
+}
+
+static bool is_failure(const struct lookup *l)
+{
+    return l->outcome == LOOKUP_FAILED || l->outcome == LOOKUP_SILENT;
+}
+
 static bool nothing_resolves(const struct view *w)
 {
-    const enum lookup_outcome known = w->s->names.known.outcome;
-    return look_up_fails(w) && (known == LOOKUP_FAILED || known == LOOKUP_SILENT);
+    return look_up_fails(w) && (is_failure(&w->s->names.known) || is_failure(&w->s->names.impossible));
 }
 
 static bool no_such_name(const struct view *w)
@@ -201,8 +210,11 @@ const struct rule rules_of_names[] = {
     { VERDICT_DNS_NO_SUCH_HOST, null_mx, FAULT_NO_HOST,
       "'{host}' takes no mail, and says so in its name records (null MX)",
       "nothing can be delivered there; check the domain for a spelling mistake", .flags = SHOW_NAMES },
+    { VERDICT_NO_NETWORK, no_network_for_names, FAULT_CONNECT,
+      "this machine has no way to any network: neither IPv4 nor IPv6 has a route, and no name can be looked up",
+      "check the network: 'ip address' and 'ip route' show what there is", .flags = SHOW_NAMES | SHOW_MACHINE },
     { VERDICT_DNS_FAILING, nothing_resolves, FAULT_DNS,
-      "no name can be looked up here: neither '{host}' nor one that surely exists",
+      "no name can be looked up here, '{host}' as little as any other[[: {dns_reason}]]",
       "check this machine's network, then the 'nameserver' lines of /etc/resolv.conf and whether port 53 to them "
       "is open",
       .flags = SHOW_NAMES | SHOW_MACHINE },

@@ -10,9 +10,9 @@
 /* Besides SHOW_. What leads to a way that works is written in any case. */
 enum {
     WRITE_CROSSED = 1 << 16,  /* the other kind of TLS, even where that alone is not enough */
-    WRITE_IPV4 = 1 << 17,
-    WRITE_IPV6 = 1 << 18,
+    WRITE_FAMILY = 1 << 17,   /* the one that works */
     WRITE_PIN = 1 << 19,      /* the certificate's fingerprint */
+    ITS_FAULT = 1 << 18,      /* what the look ended with decides the fault, the rule's is for those without */
     VERIFIED_ONLY = 1 << 20,  /* a way that TLS did not verify does not count */
 };
 

@@ -73,17 +73,21 @@ static bool has_tls(const struct sight *v)
     return v->tls.up || v->starttls_offered;
 }
 
+static bool is_first_try(const struct sight *v)
+{
+    return v->role == SIGHT_CONFIGURED && !v->crossed && !v->mss;
+}
+
 static void take_sight(struct view *w, const struct sight *v)
 {
     const struct scene *s = w->s;
     const enum reach_class class = view_class(s, v);
     const bool host = v->role == SIGHT_CONFIGURED || v->role == SIGHT_OTHER_PORT;
-    const bool first_try = v->role == SIGHT_CONFIGURED && !v->crossed && !v->mss;
     if (host && scene_usable(s, v) && (!w->way || rank(v) < rank(w->way)))
         w->way = v;
     if (v->role == SIGHT_OTHER_PORT && has_tls(v) && !w->proof)
         w->proof = v;
-    if (first_try) {
+    if (is_first_try(v)) {
         w->here = better(s, w->here, v);
         count(&w->configured, class);
         count(v->family == AF_INET6 ? &w->v6 : &w->v4, class);
@@ -92,6 +96,8 @@ static void take_sight(struct view *w, const struct sight *v)
         count(&w->others, class);
     if (v->role == SIGHT_CONTROL_PORT)
         count(&w->web, class);
+    if (v->role == SIGHT_OTHER_PORT || v->role == SIGHT_CONTROL_PORT)
+        count(v->family == AF_INET6 ? &w->rest6 : &w->rest4, class);
     if (v->role == SIGHT_CONTROL_HOST)
         count(&w->elsewhere, class);
     if (v->role == SIGHT_CONTROL_HOST && v->port == s->question.port)
@@ -103,10 +109,50 @@ static void take_second_try(struct view *w, const struct sight *v)
 {
     if (v->role != SIGHT_CONFIGURED || !w->here || progress(w->s, v) <= progress(w->s, w->here))
         return;
+    if (w->partly && strcmp(v->address, w->here->address) != 0)
+        return;
     if (v->mss)
         w->small = better(w->s, w->small, v);
     else if (v->crossed)
         w->crossed = better(w->s, w->crossed, v);
+}
+
+/* It works, but not at each address that connects: a delivery takes any of those. */
+static void take_flaw(struct view *w)
+{
+    for (size_t i = 0; i < w->s->n_sights && w->straight; i++) {
+        const struct sight *v = &w->s->sights[i];
+        if (!is_first_try(v) || !sight_is_open(v) || !v->looked || !v->address || scene_usable(w->s, v))
+            continue;
+        w->here = v;
+        w->straight = false;
+        w->partly = true;
+    }
+}
+
+/* Of a family nothing got through, though it was tried in earnest; a host that refuses there is just not listening. */
+static bool is_lost(const struct tally *t)
+{
+    return t->of[CLASS_SILENT] + t->of[CLASS_REJECTED] > 0 && !t->of[CLASS_OPEN] && !t->of[CLASS_REFUSED];
+}
+
+static void take_lost_family(struct view *w)
+{
+    const bool v4 = is_lost(&w->v4), v6 = is_lost(&w->v6);
+    const struct tally *rest = v6 ? &w->rest6 : &w->rest4;
+    if (w->straight && v4 != v6)
+        w->lost = v6 ? AF_INET6 : AF_INET;
+    w->lost_all = w->lost && !rest->of[CLASS_OPEN] && !rest->of[CLASS_REFUSED];
+}
+
+static void take_hanging_up(struct view *w)
+{
+    const struct sight *here = w->here;
+    for (size_t i = 0; i < w->s->n_sights && here && here->implicit && here->closed_at_once; i++) {
+        const struct sight *v = &w->s->sights[i];
+        if (v->crossed && v->looked && !v->closed_at_once && strcmp(v->address, here->address) == 0)
+            w->hangs_up_on_tls = true;
+    }
 }
 
 static int count_mail_ports(const struct scene *s)
@@ -201,9 +247,12 @@ void view_of(const struct scene *s, struct view *w)
     *w = (struct view){ .s = s, .blocker = blocker_find(&s->machine), .mail_ports = count_mail_ports(s) };
     for (size_t i = 0; i < s->n_sights; i++)
         take_sight(w, &s->sights[i]);
+    w->straight = w->way && is_first_try(w->way);
+    take_flaw(w);
+    take_lost_family(w);
+    take_hanging_up(w);
     for (size_t i = 0; i < s->n_sights; i++)
         take_second_try(w, &s->sights[i]);
-    w->straight = w->way && w->way->role == SIGHT_CONFIGURED && !w->way->crossed && !w->way->mss;
     w->certificate = w->crossed && w->crossed->tls.sha256 ? w->crossed : w->here;
     take_ladders(w);
 }

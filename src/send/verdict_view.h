@@ -27,8 +27,7 @@ struct view_path {
     int far;            /* where the host answers the other port */
     const char *rejected_by; /* who sent the rejection; NULL: not known, or the host itself */
     int rejected_at;
-    const char
-        *said_by; /* who rejects everything to the host, where there is nothing to compare with; NULL: not known */
+    const char *said_by; /* who rejects everything to the host, where nothing can be compared; NULL: not known */
 };
 
 struct view {
@@ -39,10 +38,15 @@ struct view {
     const struct sight *certificate; /* the one of those whose certificate counts; NULL: none */
     const struct sight *way;      /* the best that works; NULL: none */
     bool straight;                /* it is what the configuration says */
+    bool partly;                  /* so is this one, but `here`, another address of the host, connects and is of no use */
+    int lost;                     /* straight: AF_INET or AF_INET6, by which nothing comes back from the port; 0: none */
+    bool lost_all;                /* … nor from any other port of the host */
+    bool hangs_up_on_tls;         /* here is closed once TLS is begun, and not when nobody speaks */
     const struct sight *control;  /* the control host on the configured port; NULL: none */
     const struct sight *proof;    /* another sight of the host that has TLS; NULL: none */
     struct tally configured;      /* here and its like */
     struct tally v4, v6;          /* of those, by family */
+    struct tally rest4, rest6;    /* of the host's other ports, by family */
     struct tally others;          /* the host's other ports for mail */
     struct tally web;             /* the host on 443 */
     struct tally elsewhere;       /* the control host, on any port */

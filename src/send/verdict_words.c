@@ -176,7 +176,8 @@ static void fill_names(struct words *f, const struct view *w)
     const struct scene_names *n = &w->s->names;
     const char *reason = n->v4.reason ? n->v4.reason : n->v6.reason;
     set(f, "dns_reason", reason);
-    set_bool(f, "others_resolve", n->known.outcome == LOOKUP_FOUND);
+    const enum lookup_outcome other = n->impossible.outcome;
+    set_bool(f, "others_resolve", n->known.outcome == LOOKUP_FOUND || other == LOOKUP_NO_NAME || other == LOOKUP_FOUND);
     set(f, "rewritten_to", n->impossible.addresses.n ? n->impossible.addresses.v[0] : NULL);
 }
 
@@ -236,7 +237,9 @@ static void fill_way(struct words *f, const struct view *w)
 {
     struct buf b = BUF_INIT;
     const struct sight *v = w->way;
-    if (v && !w->straight)
+    if (w->partly)
+        buf_printf(&b, "the address %s", v->address);
+    else if (v && !w->straight)
         buf_printf(&b, "port %d %s", v->port, tls_of(v));
     set(f, "way", b.len ? keep(f, &b) : NULL);
     if (v && v->tls.up) {
@@ -256,6 +259,8 @@ static void fill_way(struct words *f, const struct view *w)
         words_add_joined(&b, words_mechanisms(v), 6);
     }
     set(f, "summary", b.len ? keep(f, &b) : NULL);
+    set(f, "lost", w->lost == AF_INET6 ? "IPv6" : "IPv4");
+    set(f, "kept", w->lost == AF_INET6 ? "IPv4" : "IPv6");
     buf_free(&b);
 }
 

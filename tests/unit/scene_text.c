@@ -171,7 +171,7 @@ static void closed(struct sight *v)
 {
     nothing_heard(v);
     v->closed_at_once = true;
-    fails(v, FAULT_LOST, STAGE_GREETING, "the server closed the connection");
+    fails(v, FAULT_LOST, v->implicit ? STAGE_TLS : STAGE_GREETING, "the server closed the connection");
 }
 
 static void mute(struct sight *v)
@@ -242,6 +242,19 @@ static void tarpit(struct sight *v)
     fails(v, FAULT_TIMEOUT, STAGE_EHLO, "no answer to EHLO in time");
 }
 
+static void garbled(struct sight *v)
+{
+    nothing_heard(v);
+    fails(v, FAULT_PROTOCOL, STAGE_GREETING, "the peer does not speak SMTP: a line of the reply is too long");
+}
+
+static void garbled_under_tls(struct sight *v)
+{
+    strlist_free(&v->ehlo_tls);
+    strlist_free(&v->auth_tls);
+    fails(v, FAULT_PROTOCOL, STAGE_EHLO, "the server breaks the protocol: the reply has too many lines");
+}
+
 static void reset(struct sight *v)
 {
     not_reached(v, REACH_OTHER);
@@ -285,6 +298,8 @@ static const struct {
     { "ctl", control_host },
     { "tarpit", tarpit },
     { "reset", reset },
+    { "garbled", garbled },
+    { "garbled-tls", garbled_under_tls },
 };
 
 static void bad_certificate(struct sight *v, const char *problem)
@@ -440,6 +455,8 @@ static void add_question(struct scene *s, char **word)
         look_up(&s->names.v6, word[1], word[2]);
     else if (strcmp(word[0], "known") == 0)
         look_up(&s->names.known, word[1], word[2]);
+    else if (strcmp(word[0], "impossible") == 0)
+        look_up(&s->names.impossible, word[1], word[2]);
     else if (strcmp(word[0], "rewritten") == 0)
         look_up(&s->names.impossible, "found", word[1]);
     else if (strcmp(word[0], "tls") == 0)

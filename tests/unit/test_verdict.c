@@ -48,6 +48,17 @@ static const struct {
     { A "587; " V6 "587 silent", "ipv6-broken", 0, "ipv4_only on" },
     { A "587; " V6 "587 prohibited", "ipv6-broken", 0, "ipv4_only on" },
     { V6 "587; " A "587 silent", "ipv4-broken", 0, "ipv6_only on" },
+    { A "587; " V6 "587 silent; " V6 "465", "port-filtered", 0, "ipv4_only on" },
+    { V6 "587; " A "587 silent; " A "443", "port-filtered", 0, "ipv6_only on" },
+    { A "587; " V6 "587 prohibited; " V6 "465", "port-rejected", 0, "ipv4_only on" },
+
+    /* one address works, another does not */
+    { A "587; " V6 "587 cert=wrong-name names=old.example.org", "certificate-wrong-name", 0, "ipv4_only on" },
+    { A "587 cert=expired; " B "587", "certificate-expired", 0, NULL },
+    { A "587 mute; " A "587 crossed mute; " B "587", "silent-after-connect", 0, NULL },
+    { V6 "587 hangs; " V6 "587 mss=1200; " A "587", "mtu-black-hole", 0, "ipv4_only on" },
+    { A "587 mute; " V6 "587; " B "587 refused", "silent-after-connect", 0, "ipv6_only on" },
+    { A "587; " B "587 says=421_4.3.2_All_server_ports_are_busy", "refused-by-host", 0, NULL },
     { "no6; " V6 "587 no-family", "ipv6-absent", 75, NULL },
     { "no6; " V6 "587 net-unreachable", "ipv6-absent", 75, NULL },
     { "-6; no6; " V6 "587 no-family", "ipv6-absent", 75, NULL },
@@ -90,6 +101,9 @@ static const struct {
 
     /* names */
     { "dns4 failed; dns6 failed; known failed", "dns-failing", 75, NULL },
+    { "dns4 failed; dns6 failed; impossible failed", "dns-failing", 75, NULL },
+    { "dns4 failed; dns6 failed; impossible no-name", "dns-failing", 75, NULL },
+    { "no4; no6; dns4 failed; dns6 failed; impossible failed", "no-network", 75, NULL },
     { "dns4 silent; dns6 silent; known silent", "dns-failing", 75, NULL },
     { "dns4 failed; dns6 failed; known found 192.0.2.7", "dns-failing", 75, NULL },
     { "dns4 no-name; dns6 no-name; known found 192.0.2.7", "dns-no-such-host", 68, NULL },
@@ -140,7 +154,11 @@ static const struct {
     { A "587 closed", "banned", 75, NULL },
     { A "587 says=554_5.7.1_Service_unavailable;", "refused-by-host", 69, NULL },
     { A "587 says=421_4.3.2_All_server_ports_are_busy", "refused-by-host", 75, NULL },
-    { A "587 lost", "refused-by-host", 69, NULL },
+    { A "587 lost", "refused-by-host", 75, NULL },
+    { "tls implicit; port 465; " A "465 closed; " A "465 crossed closed", "banned", 75, NULL },
+    { "tls implicit; port 465; " A "465 closed; " A "465 crossed mute", "tls-fails", 76, NULL },
+    { A "587 garbled", "not-smtp", 76, NULL },
+    { A "587 garbled-tls", "not-smtp", 76, NULL },
     { A "587 noauth", "auth-not-offered", 69, NULL },
     { "port 25; " A "25 noauth; " A "587", "auth-not-offered", 0, "port 587" },
     { "mech CRAM-MD5; " A "587", "auth-not-offered", 69, NULL },
@@ -234,6 +252,15 @@ static const struct {
       "at or behind hop 1, 10.0.1.1", "use port 465 with TLS from the start, which works" },
     { A "587 loginfails", "'mail.example.org' refused the login: Wrong password, wrong address, or an account password where an app password "
       "is needed", "Check the address, then use an app password or OAuth2" },
+    { "dns4 failed; dns6 failed; impossible no-name", "'mail.example.org' cannot be looked up now, though other names can",
+      "try again later; if it lasts, the name servers of that domain have to be mended" },
+    { "dns4 failed; dns6 failed; impossible failed", "no name can be looked up here, 'mail.example.org' as little as any other",
+      "check this machine's network, then the 'nameserver' lines of /etc/resolv.conf and whether port 53 to them is open" },
+    { A "587; " V6 "587 cert=wrong-name names=old.example.org", "the certificate on port 587 is not for 'mail.example.org', but for "
+      "old.example.org; this is so at 2001:db8::1, while 192.0.2.1 works", "use the address 192.0.2.1, which works; else set 'host' to a "
+      "name of the certificate if that is the provider's; if it is not, another server answers in place of 'mail.example.org'" },
+    { A "587; " V6 "587 silent; " V6 "465", "port 587 of 'mail.example.org' does not answer over IPv6, though other ports do",
+      "mail gets through over IPv4; ask the administrator of the network that this machine is in to open the port, or leave IPv6 out" },
     { "dns4 no-name; dns6 no-name; known found 192.0.2.7", "there is no host 'mail.example.org': the name does not exist",
       "check 'host' for a spelling mistake; the provider's help pages have the right name" },
     { A "587 says=HTTP/1.1_400_Bad_Request", "what answers on port 587 of 'mail.example.org' speaks HTTP, not SMTP",
