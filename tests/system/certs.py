@@ -59,9 +59,15 @@ class Certs:
         return self.cert(name)
 
     def leaf(self, name, lines, issuer="ca"):
-        """Makes a certificate, unless it was made before."""
+        """Makes a certificate, unless it was made before. Signed by no issuer but itself: None."""
         if self.cert(name).exists():
             return
+        if issuer is None:
+            self._certtool("--generate-self-signed", "--load-privkey", self._key(name), "--template",
+                           self._template(name, lines), "--no-text", "--outfile", self.cert(name))
+            return
+        if not self.cert(issuer).exists():
+            self._authority(issuer)
         self._certtool("--generate-certificate", "--load-privkey", self._key(name), "--template",
                        self._template(name, lines), "--load-ca-certificate", self.cert(issuer), "--load-ca-privkey",
                        self.key(issuer), "--no-text", "--outfile", self.cert(name))

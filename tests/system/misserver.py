@@ -10,6 +10,7 @@ import datetime
 import functools
 import ssl
 import threading
+import warnings
 
 from certs import LONG_AGO, YESTERDAY
 from faultserver import Conversation, FaultServer, Gone, reset
@@ -25,6 +26,8 @@ CERTIFICATES = {
     "not-yet-valid": ([f'activation_date = "{IN_A_WEEK}"', f'expiration_date = "{NEXT_YEAR}"'], None, "ca"),
     "wrong-name": ([], ["other.example"], "ca"),
     "unknown-issuer": ([], None, "other-ca"),
+    "self-signed": ([], None, None),
+    "scanner": ([], None, "avast"),
     "fat": ([f"dns_name = {i:02}.a-name-to-fill-a-certificate.example" for i in range(60)], None, "ca"),
 }
 
@@ -66,9 +69,22 @@ def ssh(conn):
     conn.hold()
 
 
+def blocked(conn):
+    """Refuses this client's address by word."""
+    conn.send(b"554 5.7.1 Service unavailable; Client host [192.0.2.2] blocked using zen.spamhaus.org\r\n")
+    raise Gone
+
+
+def busy(conn):
+    """Refuses for now."""
+    conn.send(b"421 4.3.2 too many connections, try again later\r\n")
+    raise Gone
+
+
 # ---- words
 
-INSTEAD = {"silent": hold, "close": close, "reset": resets, "http": http, "http-first": http_first, "https": https, "ssh": ssh}
+INSTEAD = {"silent": hold, "close": close, "reset": resets, "http": http, "http-first": http_first, "https": https, "ssh": ssh,
+           "blocked": blocked, "busy": busy}
 WORDS = {
     "starttls": "STARTTLS offered, AUTH under TLS: as on 25 and 587",
     "implicit": "TLS from the start: as on 465; on another port: TLS on the plain port",
@@ -77,6 +93,10 @@ WORDS = {
     "starttls-masked": "XXXXXXXA in place of STARTTLS, and the command is not known",
     "starttls-removed": "the keyword is taken out on the way, and the command is not known",
     "hang": "nothing comes after ClientHello",
+    "cut": "the connection is reset after ClientHello, as by who reads the name in it",
+    "mute": "no answer to EHLO",
+    "hangs-up": "closes instead of answering EHLO",
+    "old-tls": "TLS 1.0 and 1.1 only",
     "tarpit": "each reply line only after a second, each octet of it 0.05 s after the last",
     "no-auth": "AUTH is not offered",
     "delay=": "the greeting comes after so many seconds",
@@ -103,15 +123,27 @@ class Words(frozenset):
         return next((w for w in self if w in table), default)
 
 
-@functools.lru_cache(maxsize=None)
 def context(certs, name, kind):
-    """The TLS side of a server of that name, with a certificate of that kind."""
-    lines, names, issuer = CERTIFICATES[kind]
+    """The TLS side of a server of that name, with a certificate of that kind. One at a time: several threads may want it."""
+    with making:
+        return make_context(certs, name, kind)
+
+
+making = threading.Lock()
+
+
+@functools.lru_cache(maxsize=None)
+def make_context(certs, name, kind):
+    lines, names, issuer = CERTIFICATES["good" if kind == "old-tls" else kind]
     names = names or [name]
     leaf = f"{kind}.{name}"
     certs.leaf(leaf, [f"cn = {names[0]}", *(f"dns_name = {n}" for n in names), "tls_www_server", *lines], issuer)
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     c.load_cert_chain(certs.cert(leaf), certs.key(leaf))
+    if kind == "old-tls":
+        with warnings.catch_warnings(action="ignore"):
+            c.minimum_version, c.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        c.set_ciphers("ALL:@SECLEVEL=0")
     return c
 
 
@@ -121,7 +153,8 @@ class Port(FaultServer):
     def __init__(self, listener, certs, name, behaviour):
         self.words, self.name = Words(behaviour), name
         has_tls = self.words & {"starttls", "implicit", "https", "starttls-masked", "starttls-removed", "hang"}
-        tls = context(certs, name, self.words.one_of(CERTIFICATES, "good")) if has_tls else None
+        kind = "old-tls" if "old-tls" in self.words else self.words.one_of(CERTIFICATES, "good")
+        tls = context(certs, name, kind) if has_tls else None
         super().__init__(tls=tls, implicit="implicit" in self.words, auth="no-auth" not in self.words)
         self.listener, self.over, self.threads = listener, threading.Event(), []
         self.port = listener.getsockname()[1]
@@ -157,12 +190,19 @@ class Talk(Conversation):
         if "hang" in self.words:
             self.take(1)
             self.hold()
+        if "cut" in self.words:
+            self.take(1)
+            reset(self, b"")
         super().handshake()
 
     def reply(self, stage, good):
         good = good.replace(b"fault.example", self.server.name.encode())
         if stage == "greeting" and "banner-masked" in self.words:
             good = b"220 " + b"*" * (len(good) - 6) + b"\r\n"
+        if stage == "ehlo" and "mute" in self.words:
+            self.hold()
+        if stage == "ehlo" and "hangs-up" in self.words:
+            raise Gone
         if stage == "ehlo":
             good = self.rubbed_out(good)
         return super().reply(stage, good)

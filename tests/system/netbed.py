@@ -7,7 +7,7 @@
 The namespaces have no names in the system: they are open descriptors, so that beds of parallel tests do not meet, and the end
 of the process, however it comes, removes them. A socket belongs to the namespace in which it was made, whichever thread uses it
 later: servers run as threads of the test, on sockets of `bed.listen()`. A command in the client sees a resolv.conf and a hosts
-file of its own.
+file of its own, and firmware that does not say whose machine it is.
 
 It needs root, ip(8) and nft(8); NotHere says what is missing."""
 
@@ -105,6 +105,7 @@ class Bed:
         try:
             self._folder = pathlib.Path(tempfile.mkdtemp(prefix="envoi-bed-"))
             self.resolver(NAMESERVER[4])
+            (self._folder / "firmware").mkdir()
             (self._folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
             self._home = net_namespace()
             self._make()
@@ -190,7 +191,8 @@ class Bed:
 
     def start(self, node, command, **options):
         """A process, as subprocess.Popen makes it; with the bed's name server and hosts file."""
-        mounts = 'for f in resolv.conf hosts; do mount --bind "$0/$f" "/etc/$f" || exit 125; done; exec "$@"'
+        mounts = ('for f in resolv.conf hosts; do mount --bind "$0/$f" "/etc/$f" || exit 125; done; '
+                  'if test -d /sys/class/dmi/id; then mount --bind "$0/firmware" /sys/class/dmi/id || exit 125; fi; exec "$@"')
         with self.inside(node):
             return subprocess.Popen(["unshare", "--mount", "sh", "-c", mounts, str(self._folder), *map(str, command)], **options)
 
@@ -262,6 +264,10 @@ class Bed:
             action = f"dnat ip to {address}:{to_port}"
         self.nft(node, f"add rule inet bed {chain} tcp dport {port} {action}")
 
+    def spoil(self):
+        """What reset() alone would not put right was changed."""
+        self._spoilt = True
+
     def route(self, kind, host=SERVER, families=(4, 6)):
         """The client has a route of that kind to a host: prohibit, unreachable, blackhole."""
         self._spoilt = True
@@ -324,14 +330,15 @@ class Names:
     host); SRV: (priority, weight, port, host); TXT: text; CNAME: host.
 
     mode, which may be changed while it runs: healthy; dead (takes questions, answers none); servfail; rewrite (a name that does
-    not exist has the address `liar`)."""
+    not exist has the address `liar`). Of names in `unknown` it says that it cannot tell; questions of a type in `ignored` are not
+    answered."""
 
     TYPES = {"A": 1, "CNAME": 5, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33}
     liar = CONTROL[4]
 
     def __init__(self, addresses, records, mode="healthy"):
         self.records = {(name.lower(), kind): values for (name, kind), values in records.items()}
-        self.mode, self.asked, self._sockets = mode, [], []
+        self.mode, self.asked, self.unknown, self.ignored, self._sockets = mode, [], set(), set(), []
         for family, address in ((socket.AF_INET, addresses[4]), (socket.AF_INET6, addresses[6])):
             for kind, serve in ((socket.SOCK_DGRAM, self._datagrams), (socket.SOCK_STREAM, self._connections)):
                 s = socket.socket(family, kind)
@@ -409,10 +416,11 @@ class Names:
         name, number = ".".join(labels), struct.unpack_from("!H", question, at + 1)[0]
         kind = next((k for k, n in self.TYPES.items() if n == number), str(number))
         self.asked.append((name, kind))
-        if self.mode == "dead":
+        if self.mode == "dead" or kind in self.ignored:
             return None
-        found, exists = ([], True) if self.mode == "servfail" else self._found(name, kind)
-        code = 2 if self.mode == "servfail" else 0 if exists else 3
+        fails = self.mode == "servfail" or name in self.unknown
+        found, exists = ([], True) if fails else self._found(name, kind)
+        code = 2 if fails else 0 if exists else 3
         body = b"".join(self._name(n) + struct.pack("!HHIH", self.TYPES[k], 1, 60, len(data)) + data
                         for n, k, value in found for data in [self._data(k, value)])
         head = question[:2] + struct.pack("!HHHHH", 0x8580 | code, 1, len(found), 0, 0)
