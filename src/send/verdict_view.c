@@ -104,12 +104,17 @@ static void take_sight(struct view *w, const struct sight *v)
         w->control = better(s, w->control, v);
 }
 
+static bool same_address(const struct sight *a, const struct sight *b)
+{
+    return a->address && b->address && strcmp(a->address, b->address) == 0;
+}
+
 /* Second tries count where they got farther than the first. */
 static void take_second_try(struct view *w, const struct sight *v)
 {
     if (v->role != SIGHT_CONFIGURED || !w->here || progress(w->s, v) <= progress(w->s, w->here))
         return;
-    if (w->partly && strcmp(v->address, w->here->address) != 0)
+    if (w->partly && !same_address(v, w->here))
         return;
     if (v->mss)
         w->small = better(w->s, w->small, v);
@@ -122,7 +127,9 @@ static void take_flaw(struct view *w)
 {
     for (size_t i = 0; i < w->s->n_sights && w->straight; i++) {
         const struct sight *v = &w->s->sights[i];
-        if (!is_first_try(v) || !sight_is_open(v) || !v->looked || !v->address || scene_usable(w->s, v))
+        if (!is_first_try(v) || !sight_is_open(v) || !v->looked || scene_usable(w->s, v))
+            continue;
+        if (!v->address || !w->way->address) /* behind a proxy */
             continue;
         w->here = v;
         w->straight = false;
@@ -150,7 +157,7 @@ static void take_hanging_up(struct view *w)
     const struct sight *here = w->here;
     for (size_t i = 0; i < w->s->n_sights && here && here->implicit && here->closed_at_once; i++) {
         const struct sight *v = &w->s->sights[i];
-        if (v->crossed && v->looked && !v->closed_at_once && strcmp(v->address, here->address) == 0)
+        if (v->crossed && v->looked && !v->closed_at_once && same_address(v, here))
             w->hangs_up_on_tls = true;
     }
 }

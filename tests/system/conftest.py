@@ -10,7 +10,8 @@ import certs as certificates
 import servers as real
 
 # A sanitized envoi: LeakSanitizer's walk of thread-local storage crashes now and then where a library was loaded late.
-os.environ.setdefault("LSAN_OPTIONS", "use_tls=0:print_suppressions=0")
+SUPPRESSIONS = pathlib.Path(__file__).parents[1] / "lsan.supp"
+os.environ.setdefault("LSAN_OPTIONS", f"suppressions={SUPPRESSIONS}:use_tls=0:print_suppressions=0")
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +92,14 @@ def smtp_sink(run_dir, certs):
     yield start
     for server in started:
         real.stop(server)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What test_diagnose.py found, wherever its tests ran."""
+    import diagnosing
+    reports = (r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, []))
+    outcomes = [value for r in reports for name, value in r.user_properties if name == "diagnosis"]
+    if outcomes:
+        terminalreporter.section("what is so, and what envoi diagnose says")
+        for line in diagnosing.confusion(outcomes):
+            terminalreporter.write_line(line)
