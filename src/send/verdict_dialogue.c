@@ -321,7 +321,7 @@ const struct rule rules_of_dialogue[] = {
       "ask the server's administrator whether it was renewed; only then write its new fingerprint",
       .flags = SHOW_HERE | SHOW_TLS, .problem = "wrong-fingerprint" },
     { VERDICT_CERTIFICATE_UNACCEPTABLE, bad_certificate, FAULT_CERTIFICATE,
-      "[[{problem}]][[the certificate on port {port} of '{host}' is not acceptable{!problem}]]",
+      "the certificate on port {port} of '{host}' is not acceptable[[: {problem}]]",
       WAY "[[the server's administrator has to mend it{!way}]]", .flags = SHOW_HERE | SHOW_TLS },
     { VERDICT_LOGIN_REFUSED, login_refused, FAULT_AUTH,
       "'{host}' refused the login: [[{reply_cause}]][[{server}{!reply_cause}]]",

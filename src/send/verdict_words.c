@@ -245,11 +245,10 @@ static void fill_way(struct words *f, const struct view *w)
     if (v && v->tls.up) {
         buf_printf(&b, "%s, %s", v->implicit ? "TLS from the start" : "STARTTLS",
                    v->tls.version ? v->tls.version : "TLS");
+        const char *last = day(f, v->tls.not_after);
         if (v->tls.verified)
-            buf_printf(&b, ", the certificate is good%s", v->tls.not_after ? " until " : "");
-        if (v->tls.verified && v->tls.not_after)
-            buf_adds(&b, day(f, v->tls.not_after));
-        if (!v->tls.verified)
+            buf_printf(&b, ", the certificate is good%s%s", last ? " until " : "", last ? last : "");
+        else
             buf_adds(&b, ", the certificate is not checked");
     } else if (v) {
         buf_adds(&b, "without TLS");
