@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "conf/account.h"
 #include "send/verdict_rules.h"
 
 /* ---- the words ---- */
@@ -66,9 +67,11 @@ const char *verdict_meaning(enum verdict_word word)
 
 /* ---- what to write ---- */
 
-static void add_tls_lines(const struct scene_question *q, bool implicit, struct strlist *out)
+/* `tls auto` goes by the port, whatever `tls_starttls` says. */
+static void add_tls_lines(const struct scene_question *q, int port, bool implicit, struct strlist *out)
 {
-    if (q->tls == SESSION_TLS_OFF)
+    const bool other = port != q->port || implicit != (q->tls == SESSION_TLS_IMPLICIT);
+    if (q->tls == SESSION_TLS_OFF || (other && implicit != (port == PORT_SUBMISSIONS)))
         strlist_add(out, "tls on");
     if (implicit != (q->tls == SESSION_TLS_IMPLICIT))
         strlist_add(out, implicit ? "tls_starttls off" : "tls_starttls on");
@@ -92,9 +95,9 @@ static void write_config(const struct view *w, const struct rule *r, struct strl
         if (w->way->port != q->port)
             strlist_add_own(out, xasprintf("port %d", w->way->port));
         if (w->way->tls.up)
-            add_tls_lines(q, w->way->implicit, out);
+            add_tls_lines(q, w->way->port, w->way->implicit, out);
     } else if ((r->flags & WRITE_CROSSED) && w->here) {
-        strlist_add(out, w->here->implicit ? "tls_starttls on" : "tls_starttls off");
+        add_tls_lines(q, q->port, !w->here->implicit, out);
     } else if (r->flags & WRITE_PIN) {
         add_line(out, "tls_fingerprint", w->certificate->tls.sha256);
     }

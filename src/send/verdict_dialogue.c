@@ -270,10 +270,14 @@ const struct rule rules_of_dialogue[] = {
       .flags = SHOW_HERE },
     { VERDICT_PLAIN_ON_TLS_PORT, plain_on_tls, FAULT_CONFIG,
       "port {port} of '{host}' wants TLS from the start; the configuration waits for a greeting first",
-      "set 'tls_starttls off'", .flags = SHOW_HERE | SHOW_TLS | WRITE_CROSSED },
+      "[[use {other_way}, which works]][[set 'tls on' and 'tls_starttls off'{!port465}{!other_way}]]"
+      "[[set 'tls_starttls off'{port465}{!other_way}]]",
+      .flags = SHOW_HERE | SHOW_TLS | WRITE_CROSSED },
     { VERDICT_TLS_ON_PLAIN_PORT, tls_on_plain, FAULT_CONFIG,
       "port {port} of '{host}' greets in clear and wants STARTTLS; the configuration begins TLS at once",
-      "set 'tls_starttls on'", .flags = SHOW_HERE | SHOW_EHLO | WRITE_CROSSED },
+      "[[use {other_way}, which works]][[set 'tls_starttls on'{!port465}{!other_way}]]"
+      "[[set 'tls on' and 'tls_starttls on'{port465}{!other_way}]]",
+      .flags = SHOW_HERE | SHOW_EHLO | WRITE_CROSSED },
     { VERDICT_NOT_SMTP, other_protocol, FAULT_PROTOCOL,
       "what answers on port {port} of '{host}' speaks {protocol}, not SMTP",
       WAY "[[check 'host' and 'port'; in a network of guests open a web page first, it may want a login{!way}]]",

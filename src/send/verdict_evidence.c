@@ -5,6 +5,8 @@
 #include "base/codec.h"
 #include "send/verdict_words.h"
 
+enum { LINE_MAX_SHOWN = 1000 };
+
 /* ---- sights ---- */
 
 static void tell_time(const char *word, usec us, struct buf *out)
@@ -54,7 +56,9 @@ static void describe(const struct scene *s, const struct sight *v, bool timed, s
         describe_look(s, v, out);
     } else {
         buf_adds(out, reach_phrase(v->reach));
-        if (timed)
+        if (v->reach == REACH_OTHER && v->reason)
+            buf_printf(out, ": %s", strerror(v->reason));
+        if (timed && v->reach != REACH_OTHER && v->reach != REACH_BAD_SOURCE)
             tell_time(" after ", v->took, out);
     }
     if (v->crossed)
@@ -74,7 +78,7 @@ void verdict_describe(const struct scene *s, const struct sight *v, struct buf *
 static void add_line(struct strlist *out, struct buf *line)
 {
     struct buf b = BUF_INIT;
-    visible_encode(&b, line->data, line->len);
+    visible_encode(&b, line->data, words_clip(line->data, LINE_MAX_SHOWN));
     if (b.len && !strlist_has(out, b.data))
         strlist_add(out, b.data);
     buf_free(&b);

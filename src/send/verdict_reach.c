@@ -188,6 +188,12 @@ static bool by_nearer_reset(const struct view *w)
     return refused(w) && w->path.nearer;
 }
 
+/* It could not even try. */
+static bool unable(const struct view *w)
+{
+    return w->here && w->here->done && (w->here->reach == REACH_BAD_SOURCE || w->here->reach == REACH_OTHER);
+}
+
 static bool only_this_port(const struct view *w)
 {
     return rejected(w) && (host_is_up(w) || w->here->reach == REACH_PROHIBITED);
@@ -261,6 +267,10 @@ const struct rule rules_of_reaching[] = {
     { VERDICT_PORT_REJECTED, by_this_machine, FAULT_CONNECT,
       "this machine itself forbids port {port} of '{host}': it {phrase}",
       WAY "[[look at 'nft list ruleset' and 'ip route show table all'{!way}]]", .flags = SHOW_HERE | SHOW_OTHERS },
+    { VERDICT_PORT_REJECTED, unable, FAULT_CONNECT,
+      "this machine cannot try port {port} of '{host}'[[: the address of 'source_ip' is not its own{bad_source}]]"
+      "[[: {reason}{!bad_source}]]",
+      "[[check 'source_ip'{bad_source}]][[mend that here, then try again{!bad_source}]]", .flags = SHOW_HERE },
     { VERDICT_PORT_REJECTED, by_router, FAULT_CONNECT,
       "port {port} of '{host}' is refused on the way, by {rejected_by}" BLOCK,
       WAY "[[" ASK " to open it{!way}]]" OPENS, .flags = SHOW_HERE | SHOW_OTHERS | SHOW_PATH | SHOW_MACHINE },

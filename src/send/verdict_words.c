@@ -7,7 +7,10 @@
 #include <time.h>
 
 #include "base/ascii.h"
+#include "conf/account.h"
 #include "send/hint.h"
+
+enum { VALUE_MAX = 400 }; /* octets of what others said that a sentence can bear */
 
 /* ---- small tables ---- */
 
@@ -111,6 +114,16 @@ const struct strlist *words_mechanisms(const struct sight *v)
 
 /* ---- what templates are filled with ---- */
 
+size_t words_clip(const char *text, size_t most)
+{
+    size_t n = text ? strnlen(text, most + 1) : 0;
+    if (n <= most)
+        return n;
+    while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80)
+        most--;
+    return most;
+}
+
 static const char *keep(struct words *f, struct buf *b)
 {
     char *text = buf_steal(b);
@@ -121,7 +134,7 @@ static const char *keep(struct words *f, struct buf *b)
 static void set(struct words *f, const char *name, const char *value)
 {
     if (f->n < WORDS_MAX - 1)
-        f->fields[f->n++] = F_STR(name, value);
+        f->fields[f->n++] = F_STRN(name, value, words_clip(value, VALUE_MAX));
 }
 
 static void set_int(struct words *f, const char *name, bool known, long long value)
@@ -134,6 +147,25 @@ static void set_bool(struct words *f, const char *name, bool value)
 {
     if (f->n < WORDS_MAX - 1)
         f->fields[f->n++] = F_BOOL(name, value);
+}
+
+/* The lines of a reply as one, each code once: "554-5.7.1 no" and "554 5.7.1 see there" are "554-5.7.1 no see there". */
+static const char *one_line(struct words *f, const char *reply)
+{
+    const size_t code = 4, prefix = reply && strlen(reply) > code ? code + strcspn(reply + code, " ") + 1 : 0;
+    struct buf b = BUF_INIT;
+    for (const char *p = reply; p && *p;) {
+        const size_t n = strcspn(p, "\n");
+        const bool again = p != reply && n >= code && strncmp(p, reply, code - 1) == 0;
+        const bool status = again && n > prefix && ascii_isdigit(p[code])
+                            && strncmp(p + code, reply + code, prefix - code) == 0;
+        const size_t skip = status ? prefix : again ? code : 0;
+        buf_printf(&b, "%s%.*s", p == reply ? "" : " ", (int)(n - skip), p + skip);
+        p += n + (p[n] == '\n');
+    }
+    const char *line = reply ? keep(f, &b) : NULL;
+    buf_free(&b);
+    return line;
 }
 
 static void set_time(struct words *f, const char *name, bool known, usec us)
@@ -162,6 +194,7 @@ static void fill_question(struct words *f, const struct view *w)
     set(f, "host", q->host ? q->host : q->name ? q->name : "the server");
     set_int(f, "port", true, q->port);
     set(f, "tls", wanted_tls(q->tls));
+    set_bool(f, "port465", q->port == PORT_SUBMISSIONS);
     set(f, "control", q->control);
     set(f, "proxy", q->proxy);
     set(f, "mechanism", q->mechanism);
@@ -192,9 +225,11 @@ static void fill_here(struct words *f, const struct view *w)
     set(f, "address", h->address);
     set_time(f, "silence", h->took > 0, h->took);
     set(f, "phrase", v && h->done ? reach_phrase(h->reach) : NULL);
+    set(f, "reason", h->reason ? strerror(h->reason) : h->err.text);
+    set_bool(f, "bad_source", v && h->done && h->reach == REACH_BAD_SOURCE);
     set(f, "error", h->err.text);
     set(f, "error_hint", h->err.hint);
-    set(f, "server", server);
+    set(f, "server", one_line(f, server));
     set(f, "reply_cause", row ? row->cause : NULL);
     set(f, "reply_action", row ? row->action : NULL);
     const char *heard = h->heard || !w->crossed ? h->heard : w->crossed->heard;
@@ -241,7 +276,9 @@ static void fill_way(struct words *f, const struct view *w)
         buf_printf(&b, "the address %s", v->address);
     else if (v && !w->straight)
         buf_printf(&b, "port %d %s", v->port, tls_of(v));
-    set(f, "way", b.len ? keep(f, &b) : NULL);
+    const char *way = b.len ? keep(f, &b) : NULL;
+    set(f, "way", way);
+    set(f, "other_way", v && v->port != w->s->question.port ? way : NULL);
     if (v && v->tls.up) {
         buf_printf(&b, "%s, %s", v->implicit ? "TLS from the start" : "STARTTLS",
                    v->tls.version ? v->tls.version : "TLS");

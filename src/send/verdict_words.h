@@ -23,6 +23,8 @@ void words_free(struct words *f);
 /* Pieces of sentences. */
 void words_add_time(struct buf *out, usec us);
 void words_add_joined(struct buf *out, const struct strlist *l, size_t most);
+/* How much of a text to show: at most so many octets, and no part of a character. NULL: 0. */
+size_t words_clip(const char *text, size_t most);
 const struct strlist *words_mechanisms(const struct sight *v); /* those that count: under TLS, where it is up */
 
 /* What a rule shows as evidence. */
