@@ -95,7 +95,6 @@ enum { SIGHT_PHASES = 12 };
 struct sight_tls {
     bool up;                  /* the handshake succeeded */
     char *version, *cipher;   /* own or NULL: "TLS1.3", "AES-256-GCM" */
-    bool resumed;
     bool verified;            /* by trust or by fingerprint, for the host's name */
     char *problem;            /* own or NULL: why not, a sentence */
     struct strlist problems;  /* the same as words, worst first: "revoked", "bad-signature", "untrusted-issuer", "weak",

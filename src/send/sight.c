@@ -46,8 +46,24 @@ static long long number_of(const struct event *ev, const char *name)
 static void keep_list(struct strlist *to, const struct event *ev, const char *name)
 {
     const struct field *f = event_field(ev, name);
-    if (f && f->type == FIELD_LIST && f->list)
-        strlist_copy(to, f->list);
+    if (!f || f->type != FIELD_LIST || !f->list)
+        return;
+    strlist_free(to);
+    for (size_t i = 0; i < f->list->n; i++) {
+        struct buf text = BUF_INIT;
+        visible_encode(&text, f->list->v[i], strlen(f->list->v[i]));
+        strlist_add_own(to, buf_steal(&text));
+    }
+}
+
+/* Ends text after at most `most` octets, and not within a character. */
+static void clip(char *text, size_t most)
+{
+    if (strlen(text) <= most)
+        return;
+    while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80)
+        most--;
+    text[most] = '\0';
 }
 
 /* ---- one fact each ---- */
@@ -94,8 +110,8 @@ static void told(struct sight *v, const struct event *ev)
     const struct field *line = event_field(ev, "line");
     if (!v->heard) {
         keep_text(&v->heard, ev, "line");
-        if (v->heard && strlen(v->heard) > HEARD_MAX)
-            v->heard[HEARD_MAX] = '\0';
+        if (v->heard)
+            clip(v->heard, HEARD_MAX);
     }
     bool last = line && (line->len == 3 || (line->len > 3 && line->s[3] == ' '));
     if (v->greeting && last && memcmp(line->s, "250", 3) == 0)
@@ -125,7 +141,6 @@ static void secured(struct sight *v, const struct event *ev)
 {
     struct sight_tls *t = &v->tls;
     t->up = true;
-    t->resumed = number_of(ev, "resumed");
     t->verified = number_of(ev, "verified");
     keep_text(&t->version, ev, "version");
     keep_text(&t->cipher, ev, "cipher");
@@ -255,8 +270,12 @@ void sight_ended(struct sight *v, const struct err *e)
     err_copy(&v->err, e);
     if (e->stage == STAGE_TLS) {
         v->tls.up = false;
-        if (!v->heard && e->server) /* in clear, where TLS was expected */
-            v->heard = xstrdup(e->server);
+        if (!v->heard && e->server) { /* in clear, where TLS was expected */
+            struct buf text = BUF_INIT;
+            visible_encode(&text, e->server, strlen(e->server));
+            v->heard = buf_steal(&text);
+            clip(v->heard, HEARD_MAX);
+        }
     }
     v->closed_at_once = v->looked && e->fault == FAULT_LOST && !v->heard && !v->tls.up;
 }
@@ -380,10 +399,13 @@ static struct deliver *start_look(struct sighting *g)
     return deliver_new(&look);
 }
 
+/* NULL: the address is none any more, as when its network interface has gone. */
 static struct reach *start_reach(struct sighting *g)
 {
     const struct sight_params *p = &g->p;
     struct addrinfo *a = resolve_numeric(p->address, p->port, AF_UNSPEC);
+    if (!a)
+        return NULL;
     const struct reach_params params = {
         .address = a->ai_addr,
         .len = a->ai_addrlen,
@@ -417,10 +439,12 @@ struct sighting *sight_start(const struct sight_params *p)
         .begun = now,
         .last = now,
     };
-    if (p->reach_only)
-        g->reach = start_reach(g);
-    else
+    if (!p->reach_only) {
         g->look = start_look(g);
+    } else if (!(g->reach = start_reach(g))) {
+        v->done = g->over = true;
+        v->reach = REACH_OTHER;
+    }
     return g;
 }
 

@@ -162,6 +162,26 @@ static void test_masked(void **state)
     assert_false(v->starttls_offered);
 }
 
+/* What a server says is kept fit to be shown. */
+static void test_harmless(void **state)
+{
+    (void)state;
+    struct strlist evil = STRLIST_INIT;
+    char text[302] = "a";
+    for (size_t i = 1; i + 1 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa9", 2);
+    text[sizeof text - 1] = '\0';
+    to(1, EV_CONNECTING, "192.0.2.1", 0);
+    to(1, EV_CONNECTED, "192.0.2.1", 0);
+    line(1, text);
+    const struct sight *v = &scene.sights[0];
+    assert_int_equal(strlen(v->heard), 199); /* not within a character */
+    strlist_add(&evil, "PLAIN\033[2J\xff");
+    capability(1, "AUTH", NULL, false, &evil);
+    assert_string_equal(v->auth.v[0], "PLAIN\\x1B[2J\\xFF");
+    strlist_free(&evil);
+}
+
 static void test_ends(void **state)
 {
     (void)state;
@@ -259,6 +279,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dialogue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_masked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_harmless, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
         cmocka_unit_test(test_usable),
     };
