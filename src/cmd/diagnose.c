@@ -130,12 +130,14 @@ static bool write_report(const struct run *r, struct err *e)
             ok = err_sys(e, FAULT_IO, errno, "cannot write '%s'", r->opt.report);
         if (close(fd) != 0 && ok)
             ok = err_sys(e, FAULT_IO, errno, "cannot write '%s'", r->opt.report);
+        if (!ok)
+            unlink(r->opt.report);
     }
     buf_free(&page);
     return ok;
 }
 
-static bool show(const struct run *r, struct err *e)
+static bool print(const struct run *r, struct err *e)
 {
     struct buf text = BUF_INIT;
     const bool terminal = isatty(STDOUT_FILENO);
@@ -151,7 +153,14 @@ static bool show(const struct run *r, struct err *e)
     buf_free(&text);
     if (fflush(stdout) != 0 || ferror(stdout))
         return err_sys(e, FAULT_IO, errno, "cannot write to standard output");
-    return !r->opt.report || write_report(r, e);
+    return true;
+}
+
+/* Each is written even where the other cannot be. */
+static bool show(const struct run *r, struct err *e)
+{
+    const bool reported = !r->opt.report || write_report(r, e);
+    return print(r, e) && reported;
 }
 
 static bool look(struct run *r, struct err *e)

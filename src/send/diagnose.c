@@ -207,7 +207,11 @@ static void look_at_control(struct diagnosis *d, const char *address)
 
 static void take_answer(struct diagnosis *d, int which)
 {
-    const struct strlist *found = &d->questions[which].answer->addresses;
+    const struct lookup *answer = d->questions[which].answer;
+    const struct strlist *found = &answer->addresses;
+    if (found->n > ADDRESSES_MAX && (which == HOST_V4 || which == HOST_V6))
+        strlist_add_own(&d->s->notes, xasprintf("of the %zu %s addresses of '%s' only the first %d were tried", found->n,
+                                                which == HOST_V4 ? "IPv4" : "IPv6", answer->name, ADDRESSES_MAX));
     for (size_t i = 0; i < found->n && i < ADDRESSES_MAX; i++) {
         if (which == HOST_V4 || which == HOST_V6)
             look_at_host(d, found->v[i], i < ADDRESSES_ALL_PORTS);
@@ -364,7 +368,7 @@ static void consider_names(struct diagnosis *d)
 static void decide(struct diagnosis *d)
 {
     consider_names(d);
-    if (d->s->question.proxy)
+    if (d->s->question.proxy || clock_now() >= d->deadline) /* what is begun without time would look silent */
         return;
     for (size_t i = 0; i < d->s->n_sights; i++)
         consider(d, d->s->sights[i], under_way(d, &d->s->sights[i]) != NULL);

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import stat
+import subprocess
 import threading
 import xml.dom.minidom
 
@@ -146,3 +147,25 @@ def test_the_manual_has_every_word():
         words, page = WORDS.findall(source.read()), manual.read()
     assert len(words) > 25
     assert [w for w in words if f".It Li {w}\n" not in page] == []
+
+
+def test_nothing_is_said_of_what_had_no_time():
+    """What would be begun at the deadline is not begun."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    d = json.loads(envoi("diagnose", "--timeout=0.2", "--json", f"127.0.0.1:{silent.getsockname()[1]}").out)
+    silent.close()
+    assert [s["crossed"] for s in d["sights"] if s["role"] == "configured"] == [False]
+
+
+def test_report_without_output(closed_port, tmp_path):
+    page = tmp_path / "page.html"
+    with open("/dev/full", "w") as full:
+        r = subprocess.run([os.environ["ENVOI"], "diagnose", f"127.0.0.1:{closed_port}", "--report", str(page)],
+                           stdout=full, stderr=subprocess.PIPE, text=True)
+    assert r.returncode == 74 and "standard output" in r.stderr
+    assert page.read_text().endswith("</html>\n")
+
+
+def test_a_source_address_of_another_machine(closed_port):
+    r = envoi("diagnose", "--source-ip=192.0.2.77", f"127.0.0.1:{closed_port}")
+    assert r.status == 75 and "'source_ip'" in r.out.splitlines()[1]
