@@ -301,6 +301,8 @@ static void names(const struct scene *s, struct buf *out)
 {
     static const char *const kinds[] = { "IPv4", "IPv6" };
     const struct lookup *const lookups[] = { &s->names.v4, &s->names.v6 };
+    if (!s->names.v4.name && !s->names.v6.name)
+        return;
     buf_adds(out, "<h2>Names</h2><table><tr><th>Name</th><th>Kind</th><th>Outcome</th><th>Addresses</th></tr>\n");
     for (int i = 0; i < 2; i++) {
         const struct lookup *l = lookups[i];

@@ -178,8 +178,8 @@ static void show_ladder(const struct scene_ladder *l, struct strlist *out)
         buf_printf(&line, " %s at hop %d", a.answer == REACH_REFUSED ? "the connection is refused" : "it connects",
                    a.answered_at);
     else if (a.rejected_at)
-        buf_printf(&line, " with TTL %d it %s%s%s", a.rejected_at, reach_phrase(a.rejection),
-                   a.rejected_by ? ", says " : "", a.rejected_by ? a.rejected_by : "");
+        buf_printf(&line, " with TTL %d it %s%s%s%s", a.rejected_at, reach_phrase(a.rejection),
+                   a.rejected_by ? " (told by " : "", a.rejected_by ? a.rejected_by : "", a.rejected_by ? ")" : "");
     else
         buf_adds(&line, a.last_hop ? " then nothing" : " nothing answers");
     add_line(out, &line);

@@ -30,6 +30,7 @@ extern const struct rule rules_of_names[], rules_of_dialogue[], rules_of_reachin
 
 /* Pieces of templates. */
 #define ASK "ask the administrator of the network that this machine is in"
+#define NAME "[['host'{account}]][[the name{!account}]]"
 #define WAY "[[use {way}, which works]]"
 #define BLOCK "[[ ({blocker})]]"
 #define OPENS "[[; {blocker_action}]]"

@@ -68,22 +68,6 @@ const char *words_interceptor(const char *issuer, bool *local)
     return NULL;
 }
 
-static const struct {
-    enum session_tls tls;
-    const char *words;
-} tls_kinds[] = {
-    { SESSION_TLS_OFF, "without TLS" },
-    { SESSION_TLS_IMPLICIT, "with TLS from the start" },
-};
-
-static const char *wanted_tls(enum session_tls tls)
-{
-    for (size_t i = 0; i < sizeof tls_kinds / sizeof *tls_kinds; i++)
-        if (tls_kinds[i].tls == tls)
-            return tls_kinds[i].words;
-    return "with STARTTLS";
-}
-
 /* ---- pieces ---- */
 
 void words_add_time(struct buf *out, usec us)
@@ -191,16 +175,16 @@ static const char *day(struct words *f, long long seconds)
 static void fill_question(struct words *f, const struct view *w)
 {
     const struct scene_question *q = &w->s->question;
-    set(f, "host", q->host ? q->host : q->name ? q->name : "the server");
+    const char *domain = w->s->names.v4.name ? w->s->names.v4.name : q->name;
+    set(f, "host", q->host ? q->host : domain ? domain : "the server");
+    set_bool(f, "account", q->named == NAMED_ACCOUNT);
     set_int(f, "port", true, q->port);
-    set(f, "tls", wanted_tls(q->tls));
     set_bool(f, "port465", q->port == PORT_SUBMISSIONS);
     set(f, "control", q->control);
     set(f, "proxy", q->proxy);
     set(f, "mechanism", q->mechanism);
     set(f, "only", q->ipv4_only ? "IPv4" : q->ipv6_only ? "IPv6" : NULL);
     set(f, "only_option", q->ipv4_only ? "ipv4_only" : q->ipv6_only ? "ipv6_only" : NULL);
-    set_bool(f, "brief", q->brief);
     set_bool(f, "port25", q->port == 25);
 }
 
@@ -242,8 +226,6 @@ static void fill_here(struct words *f, const struct view *w)
     set_bool(f, "implicit", h->implicit);
     set_bool(f, "clear_login", h->tls.up && !h->auth_tls.n && h->auth.n > 0);
     set_int(f, "mss", w->small != NULL, w->small ? w->small->mss : 0);
-    set_bool(f, "in_handshake", h->err.stage == STAGE_TLS);
-    set_bool(f, "at_once", h->done && h->took < 1000);
     buf_free(&b);
 }
 
@@ -262,7 +244,6 @@ static void fill_certificate(struct words *f, const struct view *w)
     set(f, "expired", day(f, t->not_after));
     set(f, "begins", day(f, t->not_before));
     set(f, "today", day(f, w->s->now));
-    set(f, "sha256", t->sha256);
     set(f, "product", words_interceptor(t->issuer, &local));
     set_bool(f, "local", local);
     buf_free(&b);
@@ -310,7 +291,6 @@ static void fill_path(struct words *f, const struct view *w)
         buf_adds(&b, "by this machine itself or at the first router");
     set(f, "where", b.len ? keep(f, &b) : NULL);
     set_int(f, "nearer", p->nearer > 0, p->nearer);
-    set(f, "nearer_router", p->nearer ? p->router : NULL);
     set_int(f, "far", p->far > 0, p->far);
     set(f, "rejected_by", p->rejected_by);
     set(f, "said_by", p->said_by);

@@ -269,7 +269,7 @@ static const struct {
     { A "587; " V6 "587 silent; " V6 "465", "port 587 of 'mail.example.org' does not answer over IPv6, though other ports do",
       "mail gets through over IPv4; ask the administrator of the network that this machine is in to open the port, or leave IPv6 out" },
     { "dns4 no-name; dns6 no-name; known found 192.0.2.7", "there is no host 'mail.example.org': the name does not exist",
-      "check 'host' for a spelling mistake; the provider's help pages have the right name" },
+      "check the name for a spelling mistake; the provider's help pages have the right name" },
     { A "587 says=HTTP/1.1_400_Bad_Request", "what answers on port 587 of 'mail.example.org' speaks HTTP, not SMTP",
       "check 'host' and 'port'; in a network of guests open a web page first, it may want a login" },
 };
