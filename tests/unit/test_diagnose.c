@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "conf/settings.h"
 #include "net/dial.h"
+#include "net/tls.h"
 #include "send/diagnose.h"
 #include "send/sight.h"
 
@@ -108,9 +109,20 @@ static void ask(struct diagnose_params p, const char *host, int port, const char
 
 /* ---- the tests ---- */
 
+/* Skips a test in a build that has no TLS to try. */
+static void needs_tls(void)
+{
+    struct err e = ERR_INIT;
+    const bool without = !tls_params_check(&(struct tls_params){ 0 }, &e) && strstr(e.text, "without TLS");
+    err_clear(&e);
+    if (without)
+        skip();
+}
+
 static void test_rows(void **state)
 {
     (void)state;
+    needs_tls();
     static const struct {
         struct toy toy;
         const char *tls, *starttls;
@@ -182,6 +194,7 @@ static void test_nobody_listens(void **state)
 static void test_brief(void **state)
 {
     (void)state;
+    needs_tls();
     static const struct toy silent = { NULL, NULL, NULL, true };
     struct scene s = SCENE_INIT;
     struct err failure = ERR_INIT;
