@@ -98,9 +98,13 @@ static bool take_operand(struct run *r, struct err *e)
     if (r->opt.account || rc_names_server(said))
         return err_set(e, FAULT_USAGE, "'%s' goes neither with -a nor with --host", operands->v[0]);
     r->name = operands->v[0];
+    if (!*r->name || *r->name == ':' || r->name[strlen(r->name) - 1] == '@') {
+        err_set(e, FAULT_USAGE, "'%s' names no server", r->name);
+        return err_hint(e, "as in 'envoi diagnose mail.example.org:587'");
+    }
     r->named = strchr(r->name, '@') ? NAMED_ADDRESS : is_domain(r->name) ? NAMED_DOMAIN : NAMED_HOST;
-    return r->named == NAMED_HOST ? say_host(said, r->name, e)
-                                  : say(said, "host", strrchr(r->name, '@') ? strrchr(r->name, '@') + 1 : r->name, e);
+    const char *at = strrchr(r->name, '@');
+    return r->named == NAMED_HOST ? say_host(said, r->name, e) : say(said, "host", at ? at + 1 : r->name, e);
 }
 
 static bool choose_account(struct run *r, struct err *e)

@@ -1,5 +1,5 @@
-/* diagnose_html: a diagnosis as a page for somebody else's support desk: style and pictures inside, nothing fetched, no script, fit for
- * paper. Whatever a server or a resolver said is escaped. */
+/* diagnose_html: a diagnosis as a page for somebody else's support desk: style and pictures inside, nothing fetched, no
+ * script, fit for paper. Whatever a server or a resolver said is escaped. */
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -8,15 +8,20 @@
 #include "cmd/diagnose.h"
 
 static const char style[] =
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:62em;margin:2em auto;padding:0 1em;color:#212121;background:#fff}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:62em;margin:2em auto;padding:0 1em;"
+    "color:#212121;background:#fff}"
     "h1{font-size:1.5em;margin-bottom:0}h2{font-size:1.1em;margin:1.6em 0 .4em;border-bottom:1px solid #bdbdbd}"
     ".word{display:inline-block;padding:.1em .6em;border-radius:.3em;color:#fff;font-weight:600}"
     ".good{background:#2e7d32}.warn{background:#b26a00}.bad{background:#c62828}"
     ".cause{font-size:1.15em}dt{font-weight:600}dd{margin:0 0 .6em 0}"
-    "pre,code,td.said{font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}pre{background:#f5f5f5;padding:.6em;white-space:pre-wrap}"
-    "table{border-collapse:collapse;width:100%;font-size:13px}th,td{text-align:left;vertical-align:top;padding:.25em .5em;"
-    "border-bottom:1px solid #e0e0e0}svg{display:block;width:100%;height:auto}footer{margin-top:2em;color:#616161;font-size:13px}"
-    "@media print{body{margin:0;max-width:none}h2,tr,svg{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
+    "pre,code,td.said{font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}"
+    "pre{background:#f5f5f5;padding:.6em;white-space:pre-wrap}"
+    "table{border-collapse:collapse;width:100%;font-size:13px}"
+    "th,td{text-align:left;vertical-align:top;padding:.25em .5em;"
+    "border-bottom:1px solid #e0e0e0}svg{display:block;width:100%;height:auto}"
+    "footer{margin-top:2em;color:#616161;font-size:13px}"
+    "@media print{body{margin:0;max-width:none}h2,tr,svg{break-inside:avoid}"
+    "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
 
 /* ---- escaping ---- */
 

@@ -113,8 +113,12 @@ static void show_group(const struct scene *s, size_t first, struct strlist *out)
     buf_printf(&line, "port %d", v->port);
     if (v->role == SIGHT_CONTROL_HOST && v->host)
         buf_printf(&line, " of %s", v->host);
-    buf_adds(&line, addresses.n ? " at " : "");
-    words_add_joined(&line, &addresses, 4);
+    if (s->question.proxy) { /* the address is its */
+        buf_printf(&line, " through the proxy '%s'", s->question.proxy);
+    } else {
+        buf_adds(&line, addresses.n ? " at " : "");
+        words_add_joined(&line, &addresses, 4);
+    }
     buf_adds(&line, ": ");
     describe(s, slowest, true, &line);
     add_line(out, &line);

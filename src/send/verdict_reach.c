@@ -1,4 +1,7 @@
 /* verdict_reach: the rules for names that are not found, and for servers that are not reached. */
+#include <arpa/inet.h>
+#include <string.h>
+
 #include "send/verdict_rules.h"
 
 /* ---- questions: names ---- */
@@ -44,6 +47,16 @@ static bool nothing_resolves(const struct view *w)
 static bool no_such_name(const struct view *w)
 {
     return no_addresses(w) && is(LOOKUP_NO_NAME, w);
+}
+
+/* An address was named that -4 or -6 rules out. */
+static bool ruled_out(const struct view *w)
+{
+    const struct scene_question *q = &w->s->question;
+    struct in_addr ignored;
+    if (!q->host || w->s->n_sights)
+        return false;
+    return (q->ipv4_only && strchr(q->host, ':')) || (q->ipv6_only && inet_pton(AF_INET, q->host, &ignored) == 1);
 }
 
 static bool no_server_known(const struct view *w)
@@ -234,6 +247,8 @@ const struct rule rules_of_names[] = {
     { VERDICT_DNS_NO_SUCH_HOST, no_addresses, FAULT_NO_HOST,
       "the name '{host}' exists, but has no[[ {only}]] address",
       "[[leave out '{only_option}', or ]]check " NAME " for a spelling mistake", .flags = SHOW_NAMES },
+    { VERDICT_DNS_NO_SUCH_HOST, ruled_out, FAULT_NO_HOST,
+      "'{host}' is no {only} address, and no other may be used", "leave out '{only_option}'", .flags = 0 },
     { VERDICT_DNS_NO_SUCH_HOST, no_server_known, FAULT_NO_HOST,
       "no mail server is known for the domain '{host}'",
       "name the server itself, as in 'envoi diagnose mail.example.org:587'", .flags = SHOW_NAMES },

@@ -1,4 +1,5 @@
-/* verdict_view: counts and comparisons over a scene. What they mean is said in verdict_reach.c and verdict_dialogue.c. */
+/* verdict_view: counts and comparisons over a scene. What they mean is said in verdict_reach.c and verdict_dialogue.c.
+ */
 #include "send/verdict_view.h"
 
 #include <string.h>

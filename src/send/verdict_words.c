@@ -133,7 +133,7 @@ static void set_bool(struct words *f, const char *name, bool value)
         f->fields[f->n++] = F_BOOL(name, value);
 }
 
-/* The lines of a reply as one, each code once: "554-5.7.1 no" and "554 5.7.1 see there" are "554-5.7.1 no see there". */
+/* The lines of a reply as one, each code once: "554-5.7.1 no" and "554 5.7.1 see" are "554-5.7.1 no see". */
 static const char *one_line(struct words *f, const char *reply)
 {
     const size_t code = 4, prefix = reply && strlen(reply) > code ? code + strcspn(reply + code, " ") + 1 : 0;

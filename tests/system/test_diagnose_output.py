@@ -120,7 +120,7 @@ def test_report_is_private_and_replaces_nothing(closed_port, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [("a.example.org", "b.example.org"), ("-a", "x", "a.example.org"),
-                                       ("--host=127.0.0.1", "a.example.org"), ("127.0.0.1:99999",), ("--tabel",)])
+                                       ("--host=127.0.0.1", "a.example.org"), ("127.0.0.1:99999",), ("--tabel",), ("",), (":25",), ("a@",)])
 def test_usage(arguments):
     assert envoi("diagnose", *arguments).status == 64
 
@@ -169,3 +169,9 @@ def test_report_without_output(closed_port, tmp_path):
 def test_a_source_address_of_another_machine(closed_port):
     r = envoi("diagnose", "--source-ip=192.0.2.77", f"127.0.0.1:{closed_port}")
     assert r.status == 75 and "'source_ip'" in r.out.splitlines()[1]
+
+
+def test_an_address_of_the_other_family(closed_port):
+    r = envoi("diagnose", "-4", f"[::1]:{closed_port}")
+    assert r.status == 68 and r.out.splitlines()[1:3] == [
+        "cause: '::1' is no IPv4 address, and no other may be used", "remedy: leave out 'ipv4_only'"]
