@@ -140,7 +140,7 @@ static void phases(const struct sight *v, double y, double scale, struct buf *ou
 {
     double x = LEFT;
     struct buf title = BUF_INIT;
-    for (size_t i = 0; i < v->n_phases && i < SIGHT_PHASES; i++) {
+    for (size_t i = 0; sight_is_open(v) && i < v->n_phases && i < SIGHT_PHASES; i++) {
         const struct diagnose_phase *p = diagnose_phase_of(v->phases[i].stage);
         if (!p)
             continue;
@@ -276,7 +276,7 @@ static void said(const struct sight *v, struct buf *out)
         text(out, v->tls.issuer);
     }
     if (err_is_set(&v->err)) {
-        buf_adds(out, "<br/>");
+        buf_adds(out, v->heard ? "<br/>" : "");
         text(out, v->err.text);
     }
 }

@@ -114,7 +114,7 @@ static void bar(const struct sight *v, usec longest, bool colour, struct buf *ou
 {
     static const struct diagnose_phase waiting = { STAGE_CONNECT, '.', NULL, "2", NULL };
     int used = 0;
-    for (size_t i = 0; i < v->n_phases && i < SIGHT_PHASES; i++) {
+    for (size_t i = 0; sight_is_open(v) && i < v->n_phases && i < SIGHT_PHASES; i++) {
         const struct diagnose_phase *p = diagnose_phase_of(v->phases[i].stage);
         if (p)
             used += cell(p, cells(v->phases[i].us, longest), WIDTH_BAR - used, colour, out);
