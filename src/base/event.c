@@ -15,6 +15,7 @@ static const struct {
 } kinds[EV_COUNT] = {
     [EV_NOTE]           = { "note", "# {text}" },
     [EV_WARNING]        = { "warning", "# warning: {text}" },
+    [EV_ADVICE]         = { "advice", "# note: {text}" },
     [EV_LOOKUP]         = { "lookup", "# {host} has[[ {addresses}]]" },
     [EV_MX]             = { "mx",
                             "# mail for {domain} goes to {hosts}[[{implicit} (no MX record)]]"

@@ -19,6 +19,7 @@
 enum event_kind {
     EV_NOTE,        /* text */
     EV_WARNING,     /* text */
+    EV_ADVICE,      /* text: what did not work and what does, and how to have that at once from now on */
     EV_LOOKUP,      /* host, addresses (list) */
     EV_MX,          /* domain, hosts (list, best first), implicit (bool: no MX record), secure (bool) */
     EV_CONNECTING,  /* host, address, port */

@@ -180,7 +180,8 @@ static void warn(void *ctx, const struct event *ev)
     struct buf line = BUF_INIT;
     (void)ctx;
     event_format(ev, "{text}", &line);
-    fprintf(stderr, "%s: warning: %s\n", program_invocation_short_name, line.data);
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, ev->kind == EV_ADVICE ? "note" : "warning",
+            line.data);
     buf_free(&line);
 }
 
@@ -205,7 +206,7 @@ static bool listen_to_events(struct run *r, struct err *e)
         }
     }
     if (out != stderr || r->opt.verbose == 0)
-        hub_listen(&r->hub, EV_MASK(EV_WARNING), warn, NULL);
+        hub_listen(&r->hub, EV_MASK(EV_WARNING) | EV_MASK(EV_ADVICE), warn, NULL);
     if (r->opt.progress == TRI_ON || (r->opt.progress == TRI_AUTO && isatty(STDERR_FILENO) && r->opt.verbose == 0)) {
         r->progress = (struct show_progress){ .out = stderr, .least = r->opt.progress == TRI_ON ? 0 : PROGRESS_LEAST };
         show_progress_open(&r->progress, &r->hub);

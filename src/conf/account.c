@@ -209,19 +209,64 @@ static void derive_auth(struct account *a)
 
 /* In envoi's own files 465 means TLS at once unless `tls_starttls` is said; an msmtp file means what it means to
  * msmtp. */
-static void derive_tls_and_port(struct account *a)
+static void derive_tls(struct account *a)
 {
     a->tls_explicit_off = a->tls == ACCOUNT_TLS_OFF && said(a, "tls");
     if (a->port == PORT_SUBMISSIONS && !a->msmtp && !said(a, "tls_starttls"))
         a->tls_starttls = false;
-    if (a->port || a->socket)
-        return;
+}
+
+static long usual_port(const struct account *a)
+{
+    if (a->socket)
+        return 0;
     if (a->tls != ACCOUNT_TLS_OFF && !a->tls_starttls)
-        a->port = PORT_SUBMISSIONS;
-    else if (a->protocol == ACCOUNT_LMTP)
-        a->port = PORT_LMTP;
-    else
-        a->port = !a->msmtp && strcmp(a->auth, "off") ? PORT_SUBMISSION : PORT_SMTP;
+        return PORT_SUBMISSIONS;
+    if (a->protocol == ACCOUNT_LMTP)
+        return PORT_LMTP;
+    return !a->msmtp && strcmp(a->auth, "off") ? PORT_SUBMISSION : PORT_SMTP;
+}
+
+static void add_port(struct strlist *ports, long port)
+{
+    char *text = xasprintf("%ld", port);
+    if (!strlist_has(ports, text))
+        strlist_add(ports, text);
+    free(text);
+}
+
+/* Each port once; `auto` in numbers. */
+static void derive_ports(struct account *a)
+{
+    struct strlist said = a->ports;
+    a->ports = (struct strlist)STRLIST_INIT;
+    for (size_t i = 0; i < said.n; i++)
+        if (ascii_ieq(said.v[i], "auto")) {
+            add_port(&a->ports, PORT_SUBMISSIONS);
+            add_port(&a->ports, PORT_SUBMISSION);
+        } else {
+            add_port(&a->ports, strtol(said.v[i], NULL, 10));
+        }
+    strlist_free(&said);
+    a->port = a->ports.n > 0 ? strtol(a->ports.v[0], NULL, 10) : 0;
+}
+
+static bool derive_tls_and_port(struct account *a, struct err *e)
+{
+    derive_ports(a);
+    derive_tls(a);
+    if (a->port == 0 && (a->port = usual_port(a)) != 0)
+        add_port(&a->ports, a->port);
+    if (a->ports.n < 2 || a->socket)
+        return true;
+    if (a->tls_explicit_off)
+        return wrong(a, "port", e, "several ports are only tried with TLS, and 'tls' is off",
+                     "name the one port that is meant");
+    if (a->protocol == ACCOUNT_LMTP)
+        return wrong(a, "port", e, "several ports are only tried with SMTP", "name the one port that is meant");
+    a->tls = ACCOUNT_TLS_ON; /* or TLS could be taken away by closing the ports that have it */
+    a->tls_starttls = a->port != PORT_SUBMISSIONS;
+    return true;
 }
 
 /* A host name without a dot is nothing a server could accept as ours. */
@@ -336,10 +381,9 @@ bool account_bind(struct account *a, const struct rc_account *chosen, const stru
         return false;
     derive_from(a);
     derive_auth(a);
-    derive_tls_and_port(a);
     derive_domain(a);
     derive_words(a);
-    if (!check_server(a, e) || !check_login(a, e))
+    if (!derive_tls_and_port(a, e) || !check_server(a, e) || !check_login(a, e))
         return false;
     warn_about_port(a);
     return true;

@@ -28,7 +28,10 @@ struct account {
     char *name;                /* own; NULL: from the command line alone */
     /* server */
     char *host;                /* NULL: unset */
-    long port;                 /* bound: never 0 unless socket is used */
+    struct strlist ports;      /* bound: numbers in the order to try them; none: socket is used. With several TLS is on,
+                                  and begins as usual on each */
+    long port;                 /* the first of them; 0: none */
+    long mss;                  /* largest TCP segment; 0: the system's */
     char *socket;
     char *source_ip;
     char *proxy_host;

@@ -18,12 +18,15 @@ enum {
     MULTI = OPTION_MULTI,
     OPTIONAL = OPTION_VALUE_OPTIONAL,
     PORT_MAX = 65535,
+    MSS_LEAST = 88,   /* what Linux takes (TCP_MIN_MSS) */
+    MSS_MAX = 32767,  /* (MAX_TCP_WINDOW) */
 };
 
 static const char *const protocols[] = { "smtp", "lmtp", NULL };
 static const char *const proxy_types[] = { "none", "socks5", "http", NULL };
 static const char *const switches[] = { "on", "off", NULL };
 static const char *const tristates[] = { "auto", "on", "off", NULL };
+static const char *const port_words[] = { "auto", NULL };
 static const char *const auth_words[] = {
     "on", "off", "plain", "login", "cram-md5", "digest-md5", "scram-sha-1", "scram-sha-1-plus", "scram-sha-256",
     "scram-sha-256-plus", "external", "gssapi", "ntlm", "xoauth2", "oauthbearer", NULL,
@@ -41,8 +44,9 @@ static const char *const sendmail_modes[] = { "m", NULL };
 static const struct option account_rows[] = {
     { .name = "host", .group = "Server", .type = OPTION_TEXT, .flags = BOTH | WIRE | OPTION_SUBST_OWN, .arg = "HOST",
       A(host), .help = "the server to send to; on the command line: without any file" },
-    { .name = "port", .group = "Server", .type = OPTION_NUMBER, .flags = BOTH, .arg = "PORT", .min = 1, .max = PORT_MAX,
-      A(port), .help = "its port (465 with TLS at once, 587 with a user, else 25)" },
+    { .name = "port", .group = "Server", .type = OPTION_PORTS, .flags = BOTH, .arg = "PORT|auto", .min = 1,
+      .max = PORT_MAX, .words = port_words, A(ports),
+      .help = "its port (465 with TLS at once, 587 with a user, else 25); auto: 465, then 587" },
     { .name = "protocol", .group = "Server", .type = OPTION_WORD, .flags = BOTH, .arg = "smtp|lmtp", .words = protocols,
       .def = "smtp", A(protocol), .help = "what the server speaks" },
     { .name = "socket", .group = "Server", .type = OPTION_FILE, .flags = BOTH, .arg = "PATH", A(socket),
@@ -55,6 +59,8 @@ static const struct option account_rows[] = {
       .def = "off", A(ipv4_only), .help = "use IPv4 only" },
     { .name = "ipv6_only", .letter = '6', .group = "Server", .type = OPTION_FLAG, SWITCH, .words = switches,
       .def = "off", A(ipv6_only), .help = "use IPv6 only" },
+    { .name = "mss", .group = "Server", .type = OPTION_NUMBER, .flags = BOTH, .arg = "OCTETS", .min = MSS_LEAST,
+      .max = MSS_MAX, A(mss), .help = "largest TCP segment, where bigger packets get lost" },
     { .name = "timeout", .group = "Server", .type = OPTION_SECONDS, .flags = BOTH, .arg = "TIME|off", A(timeout),
       .help = "longest wait for one step (60 s, 600 s at the end of the message)" },
     { .name = "deadline", .group = "Server", .type = OPTION_SECONDS, .flags = BOTH, .arg = "TIME|auto", .def = "auto",

@@ -51,6 +51,7 @@ static void format_value(const struct option *o, const void *base, struct buf *o
         buf_adds(out, (o->flags & OPTION_SECRET) && *(char *const *)at ? "***" : text_of(*(char *const *)at));
         return;
     case OPTION_LIST:
+    case OPTION_PORTS:
         for (size_t i = 0; i < list->n; i++)
             buf_printf(out, "%s%s", i ? ", " : "", list->v[i]);
         return;

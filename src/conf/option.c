@@ -158,6 +158,25 @@ static bool seconds(const char *text, usec *out)
     return false;
 }
 
+static bool ports_ok(const struct option *o, const char *text, enum fault fault, struct err *e)
+{
+    long long number;
+    for (const char *part = text;; part++) {
+        size_t len = strcspn(part, ",");
+        char *one = xstrndup(part, len);
+        bool ok = word_index(o->words, part, len) >= 0 || ascii_number(one, o->min, o->max, &number);
+        if (!ok) {
+            err_set(e, fault, "'%s' is a number from %ld to %ld, not '%s'", o->name, o->min, o->max, one);
+            if (strchr(text, ','))
+                err_hint(e, "several are tried in their order: '465,587'; 'auto' stands for these two");
+        }
+        free(one);
+        part += len;
+        if (!ok || !*part)
+            return ok;
+    }
+}
+
 bool option_value(const struct option *o, const char *text, union option_value *v, enum fault fault, struct err *e)
 {
     long long number;
@@ -179,6 +198,8 @@ bool option_value(const struct option *o, const char *text, union option_value *
             return err_set(e, fault, "'%s' is a number from %ld to %ld, not '%s'", o->name, o->min, o->max, text);
         v->number = (long)number;
         return true;
+    case OPTION_PORTS:
+        return ports_ok(o, text, fault, e);
     case OPTION_SECONDS:
         if (!seconds(text, &v->time)) {
             err_set(e, fault, "'%s' is a time, not '%s'", o->name, text);

@@ -22,6 +22,7 @@ enum option_type {
     OPTION_SECONDS, /* usec: "30", "1.5", "2m", "off" (0) */
     OPTION_WORD,    /* int: the index in .words */
     OPTION_LIST,    /* struct strlist: comma-separated, each use adds (MULTI) or replaces */
+    OPTION_PORTS,   /* struct strlist: comma-separated numbers, min to max of the row, and .words */
 };
 
 enum {
@@ -57,7 +58,7 @@ struct option {
                             "tls_certcheck=off": that row and value; "set_from_header=auto|off": for on and for off.
                             With `at` OPTION_BY_HAND it stays as said, and whoever binds it knows what it means. */
     const char *const *words; /* OPTION_WORD: all values, ends with NULL; others: words that complete; NULL: none */
-    long min, max;       /* OPTION_NUMBER */
+    long min, max;       /* OPTION_NUMBER, OPTION_PORTS */
     size_t at;           /* offset in the bound struct; SIZE_MAX: bound by hand */
 };
 

@@ -195,6 +195,7 @@ static bool bind_row(const struct option *o, const struct strlist *values, const
         *(char **)at = text ? home_expanded(text) : NULL;
         return true;
     case OPTION_LIST:
+    case OPTION_PORTS:
         for (size_t i = 0; i < values->n; i++)
             strlist_split(at, values->v[i], ",");
         if (!values->n && text)
@@ -209,6 +210,11 @@ static bool is_text(const struct option *o)
     return o->type == OPTION_TEXT || o->type == OPTION_FILE || o->type == OPTION_COMMAND;
 }
 
+static bool is_list(const struct option *o)
+{
+    return o->type == OPTION_LIST || o->type == OPTION_PORTS;
+}
+
 static void clear(struct option_table t, void *base)
 {
     for (size_t i = 0; i < t.n; i++) {
@@ -217,7 +223,7 @@ static void clear(struct option_table t, void *base)
         void *at = (char *)base + t.rows[i].at;
         if (is_text(&t.rows[i]))
             *(char **)at = NULL;
-        else if (t.rows[i].type == OPTION_LIST)
+        else if (is_list(&t.rows[i]))
             *(struct strlist *)at = (struct strlist)STRLIST_INIT;
     }
 }
@@ -231,7 +237,7 @@ bool settings_bind(const struct settings *s, bool msmtp, void *base, struct err 
         if (o->at == OPTION_BY_HAND || o->today)
             continue;
         const char *text = set->values.n ? set->values.v[set->values.n - 1] : NULL;
-        bool emptied = set->set && (is_text(o) || o->type == OPTION_LIST);
+        bool emptied = set->set && (is_text(o) || is_list(o));
         if (!text && !emptied)
             text = msmtp && o->def_msmtp ? o->def_msmtp : o->def;
         if (!bind_row(o, &set->values, text, set->set ? fault_of(set->origin) : FAULT_SOFTWARE, base, e))
@@ -247,7 +253,7 @@ void settings_unbind(struct option_table t, void *base)
         if (o->at == OPTION_BY_HAND || o->today)
             continue;
         void *at = (char *)base + o->at;
-        if (o->type == OPTION_LIST)
+        if (is_list(o))
             strlist_free(at);
         else if (is_text(o) && (o->flags & OPTION_SECRET))
             secret_free(*(char **)at);

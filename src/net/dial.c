@@ -71,6 +71,7 @@ struct dial {
     bool open;               /* the way to the target is: the preamble is next */
     size_t preamble_sent;
     struct stream *stream;   /* own: connected; NULL: not yet */
+    int family, other;       /* see dial_family */
     struct err early;        /* what was wrong with the parameters */
 };
 
@@ -404,8 +405,37 @@ static void stop_trying(struct dial *d)
     }
 }
 
+/* While its lookup is under way a family may have addresses. */
+static bool has_family(const struct dial *d, int family)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (d->attempts[i].address.any.sa_family == family)
+            return true;
+    for (int i = 0; i < FAMILIES; i++)
+        if (d->lookups[i].running && d->lookups[i].family == family)
+            return true;
+    return false;
+}
+
+static bool is_loopback(const union address *a)
+{
+    if (a->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+    return ntohl(a->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+static void remember_families(struct dial *d, const struct attempt *winner)
+{
+    int family = winner->address.any.sa_family, other = family == AF_INET6 ? AF_INET : AF_INET6;
+    if (family == AF_UNIX || d->p.proxy != PROXY_NONE || is_loopback(&winner->address))
+        return;
+    d->family = family;
+    d->other = has_family(d, other) ? other : 0;
+}
+
 static void won(struct dial *d, struct attempt *winner)
 {
+    remember_families(d, winner);
     d->stream = stream_new(winner->fd, winner->fd);
     winner->fd = -1;
     stop_trying(d);
@@ -682,6 +712,12 @@ void dial_waits(const struct dial *d, struct pollset *ps)
             pollset_add(ps, d->attempts[i].fd, POLLOUT);
     if (first_to_begin(d))
         pollset_until(ps, holds_back(d) ? d->delay_end : d->next);
+}
+
+int dial_family(const struct dial *d, int *other)
+{
+    *other = d->other;
+    return d->family;
 }
 
 struct stream *dial_take(struct dial *d)

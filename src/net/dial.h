@@ -50,6 +50,10 @@ enum io dial_step(struct dial *d, struct err *e);
 void dial_waits(const struct dial *d, struct pollset *ps);
 
 struct stream *dial_take(struct dial *d); /* the caller's */
+
+/* The family of the connection, and the other one where the host has, or may have, addresses of that, too. 0: none, as
+ * on loopback, of a unix socket, of a command, of a host behind a proxy, or where only one is wanted. */
+int dial_family(const struct dial *d, int *other);
 void dial_free(struct dial *d);           /* ends whatever is still under way; NULL is allowed */
 
 /* A listening, non-blocking socket. spec: "host:port", "[v6]:port", ":port", "port" or "/path" of a unix socket

@@ -46,6 +46,9 @@ struct deliver {
     usec step_deadline;
     unsigned step_id;
     usec run_deadline;      /* `deadline auto`: grows with the message */
+    usec open_by;           /* greeting and TLS are due */
+    bool out_of_time;       /* … the run's */
+    int family, other_family;
     enum stage phase;
     usec phase_start;
     char *queue_id;
@@ -470,9 +473,12 @@ static void start_session(struct deliver *d)
 /* true: that was all. */
 static bool connected(struct deliver *d)
 {
+    d->family = dial_family(d->dial, &d->other_family);
     d->stream = dial_take(d->dial);
     dial_free(d->dial);
     d->dial = NULL;
+    if (d->p.hop->open_within > 0)
+        d->open_by = clock_deadline(d->p.hop->open_within);
     if (d->probe.preamble)
         tell_preamble(d);
     if (d->probe.stop_after_preamble) {
@@ -489,8 +495,18 @@ static bool connected(struct deliver *d)
     return false;
 }
 
+/* Of a way that has to prove itself; USEC_NEVER once it has. */
+static usec opening_deadline(const struct deliver *d)
+{
+    const enum session_tls tls = d->p.hop->tls;
+    bool in_clear = tls == SESSION_TLS_OFF || tls == SESSION_TLS_MAY;
+    bool open = deliver_is_tls(d) || (in_clear && d->phase > STAGE_GREETING && d->phase != STAGE_TLS);
+    return open ? USEC_NEVER : d->open_by;
+}
+
 static void run_timed_out(struct deliver *d, struct err *e)
 {
+    d->out_of_time = true;
     err_set(e, FAULT_TIMEOUT, "the deadline for the whole run passed%s%s", d->phase == STAGE_NONE ? "" : " ",
             d->phase == STAGE_NONE ? "" : stage_phrase(d->phase));
     err_hint(e, "'deadline' sets how long a run may take");
@@ -507,7 +523,7 @@ static bool overdue(struct deliver *d)
         run_timed_out(d, &e);
         return fail(d, &e);
     }
-    if (now < d->step_deadline || d->state == DIALLING || d->step_deadline == 0)
+    if (d->state == DIALLING || d->step_deadline == 0 || now < usec_min(d->step_deadline, opening_deadline(d)))
         return false;
     if (d->state == TALKING) {
         session_timed_out(d->session);
@@ -558,7 +574,7 @@ static void waits(const struct task *t, struct pollset *ps)
         dial_waits(d->dial, ps);
         return;
     }
-    pollset_until(ps, d->turned ? 0 : d->step_deadline);
+    pollset_until(ps, d->turned ? 0 : usec_min(d->step_deadline, opening_deadline(d)));
     stream_waits(d->stream, true, d->writing, ps);
     if (d->source_fd >= 0)
         pollset_add(ps, d->source_fd, POLLIN);
@@ -568,6 +584,8 @@ static struct dial *start_dial(const struct deliver *d)
 {
     const struct account *a = d->p.account;
     const struct hop *hop = d->p.hop;
+    const int wanted = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC;
+    const usec patience = a->timeout > 0 ? a->timeout : CONNECT_TIMEOUT;
     const struct dial_params dial = {
         .host = hop->host,
         .address = hop->address,
@@ -575,7 +593,7 @@ static struct dial *start_dial(const struct deliver *d)
         .mss = hop->mss,
         .unix_path = hop->socket,
         .command = hop->command.n > 0 ? hop->command.v : NULL,
-        .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,
+        .family = hop->family ? hop->family : wanted,
         .source_ip = a->source_ip,
         .source_port = d->probe.source_port,
         .preamble = d->probe.preamble,
@@ -584,7 +602,7 @@ static struct dial *start_dial(const struct deliver *d)
         .proxy_port = (int)a->proxy_port,
         .proxy_user = a->proxy_user,
         .proxy_password = a->proxy_password,
-        .deadline = clock_deadline(a->timeout > 0 ? a->timeout : CONNECT_TIMEOUT),
+        .deadline = clock_deadline(hop->connect_within > 0 ? usec_min(hop->connect_within, patience) : patience),
         .hub = d->p.hub,
         .connection = d->p.connection,
     };
@@ -594,7 +612,7 @@ static struct dial *start_dial(const struct deliver *d)
 struct deliver *deliver_new(const struct deliver_params *p)
 {
     struct deliver *d = xcalloc(1, sizeof *d);
-    *d = (struct deliver){ .task = { step, waits }, .p = *p, .source_fd = -1 };
+    *d = (struct deliver){ .task = { step, waits }, .p = *p, .source_fd = -1, .open_by = USEC_NEVER };
     if (p->probe)
         d->probe = *p->probe;
     d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
@@ -652,6 +670,12 @@ const struct reply *deliver_etrn_reply(const struct deliver *d)
 const char *deliver_queue_id(const struct deliver *d)
 {
     return d->queue_id;
+}
+
+struct hop_end deliver_hop_end(const struct deliver *d)
+{
+    return (struct hop_end){ .err = &d->err, .family = d->family, .other_family = d->other_family,
+                             .out_of_time = d->out_of_time };
 }
 
 bool deliver_is_tls(const struct deliver *d)

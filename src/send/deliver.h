@@ -77,6 +77,9 @@ const struct reply *deliver_etrn_reply(const struct deliver *d);
  * as d. */
 const char *deliver_queue_id(const struct deliver *d);
 
+/* How it ended, for the choice of another way. Valid as long as d. */
+struct hop_end deliver_hop_end(const struct deliver *d);
+
 /* Was the connection encrypted, at least in the end? */
 bool deliver_is_tls(const struct deliver *d);
 

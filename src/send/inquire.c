@@ -18,7 +18,8 @@ static bool check_before_connecting(const struct inquire_params *p, const struct
     return !p->etrn || !credentials_needed(p->account) || credentials_secret(c, &secret, e);
 }
 
-static void tell_result(const struct inquire_params *p, const struct reply *r, const struct err *e)
+static void tell_result(const struct inquire_params *p, const struct hop *hop, const struct reply *r,
+                        const struct err *e)
 {
     const struct account *a = p->account;
     const bool ok = !err_is_set(e);
@@ -28,7 +29,7 @@ static void tell_result(const struct inquire_params *p, const struct reply *r, c
     emit(p->hub, 0, EV_RESULT,
          F_STR("account", a->name),
          F_STR("host", a->socket ? a->socket : a->host),
-         F_INT_IF("port", !a->socket, a->port),
+         F_INT_IF("port", !a->socket, hop ? hop->port : a->port),
          F_STR("queue", p->etrn),
          F_INT_IF("smtpstatus", r, r ? r->code : 0),
          F_STR("smtpmsg", r ? reply.data : NULL),
@@ -42,22 +43,36 @@ static void tell_result(const struct inquire_params *p, const struct reply *r, c
     buf_free(&reply);
 }
 
-static void connect_once(const struct inquire_params *p, const struct hop *hop, struct credentials *c, struct err *e)
+/* Over the next way, where one failed that another can mend. */
+static void connect_by(const struct inquire_params *p, struct route *route, struct credentials *c, struct err *e)
 {
-    const struct deliver_params params = {
-        .account = p->account,
-        .hop = hop,
-        .etrn = p->etrn,
-        .look = !p->etrn,
-        .credentials = c,
-        .hub = p->hub,
-        .connection = 1,
-        .deadline = c->deadline,
-    };
-    struct deliver *d = deliver_new(&params);
-    deliver_run(d, e);
+    size_t at = 0, failed = 0;
+    struct deliver *d = NULL;
+    bool again;
+    unsigned number = 0;
+    do {
+        const struct deliver_params params = {
+            .account = p->account,
+            .hop = &route->v[at],
+            .etrn = p->etrn,
+            .look = !p->etrn,
+            .credentials = c,
+            .hub = p->hub,
+            .connection = ++number,
+            .deadline = c->deadline,
+        };
+        struct err why = ERR_INIT;
+        const size_t tried = at;
+        deliver_free(d);
+        d = deliver_new(&params);
+        deliver_run(d, &why);
+        struct hop_end end = deliver_hop_end(d);
+        again = route_goes_on(route, &at, &end);
+        if (route_keep_farthest(e, &why))
+            failed = tried;
+    } while (again);
     hint_add(e);
-    tell_result(p, deliver_etrn_reply(d), e);
+    tell_result(p, &route->v[failed], deliver_etrn_reply(d), e);
     deliver_free(d);
 }
 
@@ -67,9 +82,9 @@ bool inquire(const struct inquire_params *p, struct err *e)
     struct credentials credentials;
     credentials_init(&credentials, p->account, p->hub, clock_deadline(p->account->deadline));
     if (route_find(&route, p->account, e) && check_before_connecting(p, &route.v[0], &credentials, e))
-        connect_once(p, &route.v[0], &credentials, e);
+        connect_by(p, &route, &credentials, e);
     else
-        tell_result(p, NULL, e);
+        tell_result(p, NULL, NULL, e);
     credentials_mask(&credentials, e);
     credentials_free(&credentials);
     route_free(&route);

@@ -148,7 +148,7 @@ void report_emit(const struct report_params *p, const struct err *verdict)
          F_STR("fault", ok ? NULL : fault_word(fault)),
          F_STR("stage", ok ? NULL : stage_word(verdict->stage)),
          F_STR("fate", fate_word(ok ? FATE_SENT : verdict->fate)),
-         F_INT_IF("port", !a->socket, a->port),
+         F_INT_IF("port", p->port > 0, p->port),
          F_STR("msgid", msgid.len ? msgid.data : NULL),
          F_STR("queueid", p->queue_id),
          F_INT("ms", (clock_now() - p->started) / 1000));

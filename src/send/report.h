@@ -14,6 +14,7 @@ struct report_params {
     const struct message *message;
     char *queue_id;            /* own; NULL: none */
     bool tls;                  /* the connection was encrypted */
+    int port;                  /* 0: none */
     int64_t octets;            /* of the message sent so far, where its size is not known */
     usec started;
     struct hub *hub;

@@ -1,7 +1,10 @@
-/* route: where to go, in which order, what TLS must be. Today: the account's smarthost. */
+/* route: where to go, in which order, what TLS must be: the account's smarthost, port after port. Where a way failed,
+ * which other one may do better. It knows of deliveries only how they ended. */
 #include "send/route.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "mail/address.h"
@@ -25,6 +28,35 @@ static enum session_tls tls_level(const struct account *a)
     return a->port == PORT_SUBMISSION || a->user || a->tls_fingerprint.n > 0 ? SESSION_TLS_REQUIRED : SESSION_TLS_MAY;
 }
 
+/* A port that does not answer by then is not waited for while there is another. */
+static const usec CONNECT_WITHIN = 10 * USEC_PER_SEC;
+
+/* A repair that works does so at once. */
+static const usec OPEN_WITHIN = 10 * USEC_PER_SEC;
+
+enum {
+    MSS_SMALL = 1200,    /* what most tunnels carry */
+    MSS_SMALLEST = 536,  /* what every path of IPv4 carries (RFC 9293 3.7.1) */
+};
+
+static struct hop copied(const struct hop *hop)
+{
+    struct hop copy = *hop;
+    copy.host = xstrdup(hop->host);
+    copy.address = xstrdup(hop->address);
+    copy.socket = xstrdup(hop->socket);
+    copy.command = (struct strlist)STRLIST_INIT;
+    strlist_copy(&copy.command, &hop->command);
+    return copy;
+}
+
+static void insert(struct route *r, size_t at, struct hop hop)
+{
+    r->v = xrealloc(r->v, (r->n + 1) * sizeof *r->v);
+    memmove(r->v + at + 1, r->v + at, (r->n++ - at) * sizeof *r->v);
+    r->v[at] = hop;
+}
+
 bool route_find(struct route *r, const struct account *a, struct err *e)
 {
     struct buf host = BUF_INIT;
@@ -32,14 +64,135 @@ bool route_find(struct route *r, const struct account *a, struct err *e)
         buf_free(&host);
         return false;
     }
-    struct hop hop = { .port = (int)a->port, .socket = xstrdup(a->socket), .tls = tls_level(a) };
-    hop.host = a->socket ? NULL : buf_steal(&host);
+    struct hop hop = { .port = (int)a->port, .socket = a->socket, .tls = tls_level(a), .mss = (int)a->mss };
+    hop.host = a->socket ? NULL : host.data;
     /* Opportunistic TLS has nothing to compare a certificate with that would not be skipped by taking TLS away. */
     hop.verify = hop.tls != SESSION_TLS_MAY && a->tls_certcheck;
+    bool several = !a->socket && a->ports.n > 1;
+    for (size_t i = 0; i < (several ? a->ports.n : 1); i++) {
+        if (several) {
+            hop.port = (int)strtol(a->ports.v[i], NULL, 10);
+            hop.tls = hop.port == PORT_SUBMISSIONS ? SESSION_TLS_IMPLICIT : SESSION_TLS_REQUIRED;
+            hop.connect_within = i + 1 < a->ports.n ? CONNECT_WITHIN : 0;
+        }
+        insert(r, r->n, copied(&hop));
+    }
     buf_free(&host);
-    r->v = xrealloc(r->v, (r->n + 1) * sizeof *r->v);
-    r->v[r->n++] = hop;
     return true;
+}
+
+/* ---- another way ---- */
+
+enum { PORT = 1 << 0, FAMILY = 1 << 1, SEGMENTS = 1 << 2 };
+
+/* What another way may mend; everything else is the server's word, or comes behind it. A connection is cut where it did
+ * not come as far as a greeting and TLS. */
+static const struct failure {
+    enum stage stage;
+    enum fault fault;
+    bool cut;
+    unsigned mends;
+    const char *words;
+} failures[] = {
+    { STAGE_CONNECT, FAULT_TIMEOUT, true, PORT, "does not answer" },
+    { STAGE_CONNECT, FAULT_CONNECT, true, PORT, "cannot be reached" },
+    { STAGE_PROXY, FAULT_CONNECT, true, PORT, "cannot be reached by the proxy" },
+    { STAGE_PROXY, FAULT_UNAVAILABLE, true, PORT, "is not allowed by the proxy" },
+    { STAGE_GREETING, FAULT_TIMEOUT, true, PORT | FAMILY, "does not greet" },
+    { STAGE_GREETING, FAULT_LOST, true, PORT | FAMILY, "closes the connection" },
+    { STAGE_GREETING, FAULT_PROTOCOL, true, PORT, "does not speak SMTP" },
+    { STAGE_EHLO, FAULT_TIMEOUT, true, PORT, "does not answer EHLO" },
+    { STAGE_EHLO, FAULT_LOST, true, PORT, "closes the connection" },
+    { STAGE_STARTTLS, FAULT_TIMEOUT, true, PORT, "does not answer STARTTLS" },
+    { STAGE_STARTTLS, FAULT_LOST, true, PORT, "closes the connection" },
+    { STAGE_STARTTLS, FAULT_UNAVAILABLE, true, PORT, "has no STARTTLS" },
+    { STAGE_TLS, FAULT_TIMEOUT, true, PORT | FAMILY | SEGMENTS, "hangs in the TLS handshake" },
+    { STAGE_TLS, FAULT_LOST, true, PORT, "breaks the TLS handshake off" },
+    { STAGE_TLS, FAULT_TLS, true, PORT, "does not come to terms about TLS" },
+    { STAGE_BODY, FAULT_TIMEOUT, false, SEGMENTS, "stops taking the message" },
+};
+
+static const struct failure *failure_of(const struct err *e)
+{
+    for (size_t i = 0; i < sizeof failures / sizeof *failures && err_is_set(e) && e->fate == FATE_NOT_SENT; i++)
+        if (failures[i].stage == e->stage && failures[i].fault == e->fault)
+            return &failures[i];
+    return NULL;
+}
+
+static int smaller(int mss)
+{
+    return mss == 0 || mss > MSS_SMALL ? MSS_SMALL : mss > MSS_SMALLEST ? MSS_SMALLEST : 0;
+}
+
+bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end)
+{
+    const struct failure *f = failure_of(end->err);
+    struct hop *hop = &r->v[*at];
+    if (!f || end->out_of_time)
+        return false;
+    hop->failed = f->words;
+    hop->failed_at = f->stage;
+    bool family = (f->mends & FAMILY) && end->other_family;
+    bool segments = (f->mends & SEGMENTS) && end->family && smaller(hop->mss);
+    if (family || segments) {
+        struct hop other = copied(hop);
+        other.open_within = f->cut ? OPEN_WITHIN : 0;
+        other.failed = NULL;
+        if (family)
+            other.family = end->other_family;
+        else
+            other.mss = smaller(hop->mss);
+        insert(r, *at + 1, other);
+    } else if (!(f->mends & PORT)) {
+        return false;
+    }
+    return ++*at < r->n;
+}
+
+bool route_keep_farthest(struct err *kept, struct err *later)
+{
+    bool farther = !err_is_set(later) || !err_is_set(kept) || later->stage > kept->stage;
+    if (farther)
+        err_clear(kept);
+    err_move(kept, later);
+    return farther;
+}
+
+bool route_is_mended(const struct route *r, size_t at, const struct err *end)
+{
+    return at > 0 && (!err_is_set(end) || (end->stage > r->v[at - 1].failed_at && end->stage > STAGE_TLS));
+}
+
+void route_advise(const struct route *r, size_t at, struct buf *out)
+{
+    const struct hop *first = &r->v[0], *way = &r->v[at];
+    struct strlist lines = STRLIST_INIT;
+    buf_printf(out, "port %d of '%s' %s, port %d", first->port, first->host, first->failed, way->port);
+    if (way->port != first->port)
+        strlist_add_own(&lines, xasprintf("port %d", way->port));
+    if (way->family) {
+        buf_printf(out, " over IPv%d", way->family == AF_INET6 ? 6 : 4);
+        strlist_add_own(&lines, xasprintf("ipv%d_only on", way->family == AF_INET6 ? 6 : 4));
+    }
+    if (way->mss != first->mss) {
+        buf_printf(out, " with segments of %d octets", way->mss);
+        strlist_add_own(&lines, xasprintf("mss %d", way->mss));
+    }
+    buf_adds(out, " works: write ");
+    for (size_t i = 0; i < lines.n; i++)
+        buf_printf(out, "%s'%s'", i ? " and " : "", lines.v[i]);
+    strlist_free(&lines);
+}
+
+void route_tell_others(const struct route *r, size_t at, struct buf *out)
+{
+    int told = r->v[at].port;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct hop *hop = &r->v[i];
+        if (hop->failed && hop->port != r->v[at].port && hop->port != told)
+            buf_printf(out, "; port %d %s", told = hop->port, hop->failed);
+    }
 }
 
 void route_free(struct route *r)

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/strlist.h"
 #include "conf/account.h"
@@ -18,6 +20,18 @@ struct hop {
     struct strlist command; /* own: a child process and its arguments, in place of host and socket; empty: none */
     enum session_tls tls;
     bool verify;          /* the certificate must be good */
+    int family;           /* AF_INET, AF_INET6: only this one; 0: whatever the account allows */
+    usec connect_within;  /* longest wait for a connection, as another way is left; 0: the usual one … */
+    usec open_within;     /* … and for greeting and TLS, as more was waited for before, in vain */
+    const char *failed;   /* how the delivery failed, in words that follow a port's name; NULL: it did not, yet … */
+    enum stage failed_at;
+};
+
+/* How a delivery over a hop ended, as far as it tells whether another way could do better. */
+struct hop_end {
+    const struct err *err;
+    int family, other_family; /* as dial_family told, where a connection came about */
+    bool out_of_time;         /* the whole run's time is up */
 };
 
 struct route {
@@ -27,7 +41,27 @@ struct route {
 
 #define ROUTE_INIT { 0 }
 
+/* The ways that the account leaves open, best first. */
 bool route_find(struct route *r, const struct account *a, struct err *e);
+
+/* The delivery over hop *at failed. true: another way may do better; *at is where it stands in the route, perhaps put
+ * in: the same hop over the other family, or with smaller segments. false: no other way could mend that. Nothing of a
+ * message was taken by the server then, no login was refused; TLS and the certificate are wanted on each way as on the
+ * first. Hops move: whoever points to one looks it up again. */
+bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end);
+
+/* Of the failures of several ways the one that came farthest tells most: keeps it, and none once a way did not fail
+ * (later is not set). true: it is the later one. later is cleared. */
+bool route_keep_farthest(struct err *kept, struct err *later);
+
+/* Was a way that had failed before mended by hop `at`, whose end is this? */
+bool route_is_mended(const struct route *r, size_t at, const struct err *end);
+
+/* What was wrong with the first way, and what to write to go by hop `at` from now on: a sentence. Appends. */
+void route_advise(const struct route *r, size_t at, struct buf *out);
+
+/* What became of the other ports, as the failure over hop `at` is the one told: "; port 587 does not answer". Appends. */
+void route_tell_others(const struct route *r, size_t at, struct buf *out);
 void route_free(struct route *r);
 
 #endif

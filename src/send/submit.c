@@ -15,6 +15,8 @@ struct submission {
     struct route route;
     struct credentials credentials;
     struct report_params report;
+    struct err failure;    /* what ended the deliveries; unset: nothing */
+    size_t failed;         /* … over this hop */
     usec deadline; /* of the whole run */
 };
 
@@ -31,7 +33,7 @@ static bool check_before_connecting(struct submission *s, struct err *e)
 }
 
 /* One connection. */
-static void deliver_over(struct submission *s, const struct hop *hop, unsigned connection, struct err *e)
+static struct hop_end deliver_over(struct submission *s, const struct hop *hop, unsigned connection, struct err *e)
 {
     const struct deliver_params params = {
         .account = s->p->account,
@@ -45,27 +47,76 @@ static void deliver_over(struct submission *s, const struct hop *hop, unsigned c
     };
     struct deliver *d = deliver_new(&params);
     deliver_run(d, e);
+    struct hop_end end = deliver_hop_end(d);
+    end.err = e;
     s->report.tls = deliver_is_tls(d);
+    s->report.port = hop->port;
     s->report.octets = deliver_octets(d);
     if (!s->report.queue_id)
         s->report.queue_id = xstrdup(deliver_queue_id(d));
     deliver_free(d);
+    return end;
 }
 
-/* A server may end a connection after a transaction or two (421, MAILMAX): who is left is served over the next one. */
+/* Nobody has the message; who was not served as the connection broke is asked about again. */
+static bool begin_anew(const struct submission *s)
+{
+    struct envelope *env = s->p->env;
+    size_t served = envelope_count(env, RCPT_ACCEPTED) + envelope_count(env, RCPT_UNCERTAIN);
+    if (served > 0 || !message_can_rewind(s->p->message))
+        return false;
+    for (size_t i = 0; i < env->n; i++)
+        if (env->rcpts[i].fate == RCPT_DEFERRED && env->rcpts[i].reply.code == 0)
+            env->rcpts[i].fate = RCPT_PENDING;
+    return true;
+}
+
+static void advise(const struct submission *s, size_t at)
+{
+    struct buf text = BUF_INIT;
+    route_advise(&s->route, at, &text);
+    emit(s->p->hub, 0, EV_ADVICE, F_STR("text", text.data));
+    buf_free(&text);
+}
+
+static void tell_other_ports(struct submission *s)
+{
+    struct buf text = BUF_INIT;
+    buf_adds(&text, s->failure.text);
+    route_tell_others(&s->route, s->failed, &text);
+    free(s->failure.text);
+    s->failure.text = buf_steal(&text);
+}
+
+/* Over the next way, where one failed that another can mend; and a server may end a connection after a transaction or
+ * two (421, MAILMAX): who is left is served over the next one. */
 static void deliver_all(struct submission *s, struct err *e)
 {
-    struct err connection = ERR_INIT;
     const struct envelope *env = s->p->env;
-    size_t before, left = envelope_count(env, RCPT_PENDING);
+    size_t at = 0, told = 0, before, left = envelope_count(env, RCPT_PENDING);
     unsigned number = 0;
+    bool again;
     do {
+        struct err why = ERR_INIT;
+        const struct hop_end end = deliver_over(s, &s->route.v[at], ++number, &why);
+        const size_t tried = at;
+        if (at > told && route_is_mended(&s->route, at, &why)) {
+            advise(s, at);
+            told = at;
+        }
         before = left;
-        deliver_over(s, &s->route.v[0], ++number, &connection);
         left = envelope_count(env, RCPT_PENDING);
-    } while (!err_is_set(&connection) && left > 0 && left < before && message_can_rewind(s->p->message));
-    report_verdict(env, &connection, e);
-    err_clear(&connection);
+        if (err_is_set(&why))
+            again = clock_now() < s->deadline && route_goes_on(&s->route, &at, &end) && begin_anew(s);
+        else
+            again = left > 0 && left < before && message_can_rewind(s->p->message);
+        left = envelope_count(env, RCPT_PENDING);
+        if (route_keep_farthest(&s->failure, &why))
+            s->failed = tried;
+    } while (again);
+    if (err_is_set(&s->failure))
+        tell_other_ports(s);
+    report_verdict(env, &s->failure, e);
 }
 
 bool submit(const struct submit_params *p, struct err *e)
@@ -83,6 +134,7 @@ bool submit(const struct submit_params *p, struct err *e)
     credentials_mask(&s.credentials, e);
     free(s.report.queue_id);
     credentials_free(&s.credentials);
+    err_clear(&s.failure);
     route_free(&s.route);
     return !err_is_set(e);
 }

@@ -15,7 +15,7 @@ struct part {
 };
 
 /* In the order of the object. */
-enum { RESULT, RECIPIENTS, SERVER, CAPABILITIES, REPLIES, PHASES, TLS, CERTIFICATES, WARNINGS, PARTS };
+enum { RESULT, RECIPIENTS, SERVER, CAPABILITIES, REPLIES, PHASES, TLS, CERTIFICATES, WARNINGS, ADVICE, PARTS };
 
 struct show_report {
     struct hub *hub; /* borrowed */
@@ -138,11 +138,21 @@ static void take_server(struct show_report *r, const struct event *ev)
     buf_free(&line);
 }
 
-static void take_warning(struct show_report *r, const struct event *ev)
+static void take_text(struct part *p, const struct event *ev)
 {
     const struct field *text = event_field(ev, "text");
     if (text && text->s)
-        json_string_n(&r->parts[WARNINGS].json, NULL, text->s, text->len);
+        json_string_n(&p->json, NULL, text->s, text->len);
+}
+
+static void take_warning(struct show_report *r, const struct event *ev)
+{
+    take_text(&r->parts[WARNINGS], ev);
+}
+
+static void take_advice(struct show_report *r, const struct event *ev)
+{
+    take_text(&r->parts[ADVICE], ev);
 }
 
 /* The connection that was used last counts. */
@@ -175,6 +185,7 @@ static void (*const takers[EV_COUNT])(struct show_report *r, const struct event 
     [EV_TLS] = take_tls,
     [EV_CERTIFICATE] = take_certificate,
     [EV_WARNING] = take_warning,
+    [EV_ADVICE] = take_advice,
     [EV_RESULT] = take_result,
 };
 
@@ -209,6 +220,7 @@ static const struct { const char *name, *open, *close, *empty; } frames[PARTS] =
     [TLS]          = { "tls", "", "", "null" },
     [CERTIFICATES] = { "certificates", "[", "]", "[]" },
     [WARNINGS]     = { "warnings", "[", "]", "[]" },
+    [ADVICE]       = { "advice", "[", "]", "[]" },
 };
 
 static void write_report(const struct show_report *r, FILE *out)

@@ -60,6 +60,10 @@ static void derived(void **state)
         { "host h\ntls on\nport 465\ntls_starttls on", false, 465, ACCOUNT_TLS_ON, true, "off", 1 },
         { "host h\ntls on\nport 587\ntls_starttls off", false, 587, ACCOUNT_TLS_ON, false, "off", 1 },
         { "host h\ntls\nport 25\ntls_starttls off", true, 25, ACCOUNT_TLS_ON, false, "off", 1 },
+        { "host h\nport auto", false, 465, ACCOUNT_TLS_ON, false, "off", 0 },
+        { "host h\nport auto\ntls_starttls on", true, 465, ACCOUNT_TLS_ON, false, "off", 0 },
+        { "host h\nport 587,465\nuser u", false, 587, ACCOUNT_TLS_ON, true, "on", 0 },
+        { "host h\nport 25,25", false, 25, ACCOUNT_TLS_AUTO, true, "off", 0 },
         { "host h\nprotocol lmtp", false, 24, ACCOUNT_TLS_AUTO, true, "off", 0 },
         { "socket /s\nprotocol lmtp", false, 0, ACCOUNT_TLS_AUTO, true, "off", 0 },
         { "host h\npassword x", true, 25, ACCOUNT_TLS_OFF, true, "off", 1 },
@@ -91,6 +95,8 @@ static void wrong(void **state)
         { "host h\nproxy_type http", "'proxy_type' without 'proxy_host'" },
         { "host h\nproxy_host http://p:x", "bad port" },
         { "host h\ndsn_notify never,delay", "stand alone" },
+        { "host h\nport auto\ntls off", "rc:3: several ports are only tried with TLS" },
+        { "host h\nport auto\nprotocol lmtp", "rc:3: several ports are only tried with SMTP" },
         { "host h\ndomain \"a b\"", "'domain' is empty or holds blanks" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

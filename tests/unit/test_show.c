@@ -143,6 +143,7 @@ static void report(void **state)
     emit(&h, 2, EV_PHASE, F_STR("name", "auth"), F_INT("us", 3));
     emit(&h, 0, EV_WARNING, F_STR("text", "one"));
     emit(&h, 0, EV_WARNING, F_STR("text", "two"));
+    emit(&h, 0, EV_ADVICE, F_STR("text", "three"));
     emit(&h, 0, EV_RECIPIENT, F_STR("address", "a@b"), F_STR("fate", "accepted"), F_INT("code", 250));
     emit(&h, 0, EV_RESULT, F_STR("host", "gone"), F_STR("exitcode", "EX_TEMPFAIL"));
     emit(&h, 0, EV_RESULT, F_STR("host", "mail"), F_BOOL("tls", true), F_LIST("recipients", &list), F_STR("exitcode", "EX_OK"));
@@ -156,11 +157,11 @@ static void report(void **state)
               "{\"connection\":2,\"command\":\".\",\"code\":250,\"enhanced\":\"2.0.0\",\"text\":\"2.0.0 one\\n2.0.0 two\"},"
               "{\"connection\":2,\"command\":\".\",\"code\":452,\"text\":\"full\"}],"
               "\"phases\":[{\"connection\":2,\"name\":\"auth\",\"us\":3}],\"tls\":{\"connection\":2,\"version\":\"TLS1.3\"},"
-              "\"certificates\":[{\"connection\":2,\"depth\":0,\"subject\":\"CN=mail\"}],\"warnings\":[\"one\",\"two\"]}\n");
+              "\"certificates\":[{\"connection\":2,\"depth\":0,\"subject\":\"CN=mail\"}],\"warnings\":[\"one\",\"two\"],\"advice\":[\"three\"]}\n");
 
     sink_open(&s);
     show_report_close(show_report_open(&h), s.out);
-    wrote(&s, "{\"recipients\":[],\"server\":null,\"capabilities\":[],\"replies\":[],\"phases\":[],\"tls\":null,\"certificates\":[],\"warnings\":[]}\n");
+    wrote(&s, "{\"recipients\":[],\"server\":null,\"capabilities\":[],\"replies\":[],\"phases\":[],\"tls\":null,\"certificates\":[],\"warnings\":[],\"advice\":[]}\n");
     show_report_close(show_report_open(&h), NULL);
     show_report_close(NULL, NULL);
     hub_free(&h);
