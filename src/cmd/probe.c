@@ -13,6 +13,8 @@
 #include "cmd/cmd.h"
 #include "cmd/version.h"
 #include "send/credentials.h"
+#include "send/hint.h"
+#include "send/postmortem.h"
 #include "send/report.h"
 
 struct run {
@@ -127,17 +129,30 @@ static void listen_to_events(struct run *r)
 }
 
 /* Once for a connection: when it is given up, or when it is over. */
-static void tell_failure(void *ctx, const struct err *e)
+static void tell_failure(struct run *r, const struct err *e)
+{
+    if (!r->told)
+        probe_exit_tell(&r->plan.show, e, &r->plan);
+    else if (route_was_cut(e))
+        probe_exit_hint(&r->plan.show, e);
+    r->told = r->told || err_is_set(e);
+}
+
+/* Before QUIT. What is behind it that there is no TLS is looked into once the connection is over. */
+static void leaving(void *ctx, const struct err *e)
 {
     struct run *r = ctx;
     struct err shown = ERR_INIT;
-    if (r->told)
-        return;
-    r->told = err_is_set(e);
     err_copy(&shown, e);
+    hint_add(&shown);
+    if (route_was_cut(&shown)) {
+        free(shown.hint);
+        shown.hint = NULL;
+    }
     credentials_mask(&r->credentials, &shown);
     probe_exit_words(&shown);
-    probe_exit_tell(&r->plan.show, &shown, &r->plan);
+    if (!r->told)
+        tell_failure(r, &shown);
     err_clear(&shown);
 }
 
@@ -188,6 +203,9 @@ static int deliver_over(struct run *r, const struct hop *hop)
     p->show.target = name;
     struct deliver *d = deliver_new(&params);
     deliver_run(d, &e);
+    if (!p->all_mx && hop == &p->route.v[p->route.n - 1])
+        postmortem(&p->account, hop, params.deadline, &e);
+    hint_add(&e);
     credentials_mask(&r->credentials, &e);
     int status = probe_exit(&e, d, &p->env, p);
     probe_exit_words(&e);
@@ -267,7 +285,7 @@ static int send_one(struct run *r, struct err *e)
     if ((r->plan.route.n > 1 || r->plan.all_mx) && !message_spool(&r->message, e))
         return fail(r, e);
     credentials_init(&r->credentials, &r->plan.account, &r->hub, clock_deadline(r->plan.account.deadline));
-    r->plan.probe.session.leaving = tell_failure;
+    r->plan.probe.session.leaving = leaving;
     r->plan.probe.session.leaving_ctx = r;
     int status = deliver_all(r);
     credentials_free(&r->credentials);

@@ -85,6 +85,9 @@ void probe_exit_words(struct err *e);
 /* Says with swaks's words what no line of the dialogue has said, and the hint. */
 void probe_exit_tell(struct show_probe *show, const struct err *e, const struct probe_plan *p);
 
+/* Its last part alone: the hint, where there is one. */
+void probe_exit_hint(struct show_probe *show, const struct err *e);
+
 /* --repeat and --parallel: runs them all in one poll loop, prints percentiles of each phase (a histogram on a terminal;
  * one JSON object with --json) to show.out, returns the worst exit status. SIGINT ends it with what was measured. */
 int probe_load(struct probe_plan *p);

@@ -172,6 +172,12 @@ void probe_exit_words(struct err *e)
         replace(&e->hint, own_words[i][0], own_words[i][1]);
 }
 
+void probe_exit_hint(struct show_probe *show, const struct err *e)
+{
+    if (e->hint)
+        show_probe_error(show, "hint: %s", e->hint);
+}
+
 void probe_exit_tell(struct show_probe *show, const struct err *e, const struct probe_plan *p)
 {
     if (!err_is_set(e))
@@ -187,6 +193,5 @@ void probe_exit_tell(struct show_probe *show, const struct err *e, const struct 
         show_probe_error(show, words, e->fault == FAULT_LOST && o->stage == STAGE_NONE ? peer_name(p) : e->text);
     else if (!e->server)
         show_probe_error(show, "%s", e->text);
-    if (e->hint)
-        show_probe_error(show, "hint: %s", e->hint);
+    probe_exit_hint(show, e);
 }

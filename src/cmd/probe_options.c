@@ -249,6 +249,8 @@ static const struct option rows[] = {
       .help = "the attachment that follows is shown inside the text" },
     { .name = "attach_id", EACH | OPTION_WIRE, .arg = "ID", GROUP("Beyond swaks"),
       .help = "Content-ID of the attachment that follows" },
+    { .name = "diagnose", FLAG, GROUP("Beyond swaks"),
+      .help = "find out why there was no connection (the default; --no-diagnose)" },
     { .name = "json", FLAG, GROUP("Beyond swaks"), .help = "one JSON object in place of the transcript" },
     { .name = "repeat", NUMBER, .arg = "N", .min = 1, .max = 100000000, GROUP("Beyond swaks"),
       .help = "so many transactions" },

@@ -168,6 +168,8 @@ static bool bind_account(struct probe_plan *p, const struct rc_account *chosen, 
         p->account.domain = xstrdup(helo ? helo : name.data);
     }
     buf_free(&name);
+    if (said_no(p->said, "diagnose"))
+        p->account.diagnose = false;
     probe_login_finish(p);
     return true;
 }

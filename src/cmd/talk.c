@@ -12,6 +12,8 @@
 #include "cmd/talk.h"
 #include "conf/account.h"
 #include "conf/rc.h"
+#include "send/hint.h"
+#include "send/postmortem.h"
 #include "show/show.h"
 
 enum { TALK_SCRIPT_MAX = 16 << 20, TALK_MISMATCH = 1 };
@@ -73,6 +75,7 @@ static const struct option rows[] = {
 
     { .name = "set", .group = "Script", .type = OPTION_LIST, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "NAME=VALUE", O(set),
       .help = "what $NAME stands for in the script" },
+    { .name = "diagnose", .group = "Output", SWITCH, OF_ACCOUNT, .help = "find out why there was no connection" },
     { .name = "transcript", .group = "Output", .type = OPTION_FILE, ARGV, .arg = "FILE", O(transcript),
       .help = "append the dialogue to a file, too" },
 };
@@ -291,6 +294,10 @@ static bool talk(struct run *r, bool *mismatch, struct err *e)
         params.tls = hop->tls == SESSION_TLS_IMPLICIT;
         params.starttls = hop->tls == SESSION_TLS_REQUIRED && (r->opt.starttls || (r->opt.account_name && lacks_starttls(s)));
         ok = terminal ? talk_terminal(&params, &r->vars, e) : play(r, &params, s, mismatch, e);
+        if (!*mismatch) {
+            postmortem(&r->account, hop, USEC_NEVER, e);
+            hint_add(e);
+        }
     }
     script_free(s);
     return ok;

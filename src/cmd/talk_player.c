@@ -9,6 +9,7 @@
 #include "cmd/talk_player.h"
 #include "net/dial.h"
 #include "send/deliver.h"
+#include "send/hint.h"
 
 enum {
     READ_BLOCK = 16 << 10,
@@ -206,9 +207,10 @@ void player_wait_for(struct player *p, usec time)
     p->entered = true;
 }
 
-static enum play too_late(struct player *p, const char *what)
+static enum play too_late(struct player *p, enum stage stage, const char *what)
 {
     err_set(&p->err, FAULT_TIMEOUT, "%s", what);
+    err_stage(&p->err, stage);
     return player_broken(p);
 }
 
@@ -228,7 +230,7 @@ enum play player_write(struct player *p)
         if (io == IO_DONE || io == IO_AGAIN) {
             enum play play = player_read(p); /* has no turn left either, if that is what ends the writing */
             if (play == PLAY_WAIT && p->entered && player_is_late(p))
-                return too_late(p, "the server does not read what it is sent");
+                return too_late(p, STAGE_NONE, "the server does not read what it is sent");
             if (play != PLAY_NEXT)
                 return play;
             if (!p->eof)
@@ -255,7 +257,9 @@ enum play player_handshake(struct player *p)
     p->handshaking = true;
     switch (stream_tls_client(p->stream, &p->tls, &e)) {
     case IO_AGAIN:
-        return p->entered && player_is_late(p) ? too_late(p, "the TLS handshake did not end in time") : PLAY_WAIT;
+        if (!p->entered || !player_is_late(p))
+            return PLAY_WAIT;
+        return too_late(p, STAGE_TLS, "the TLS handshake did not end in time");
     case IO_DONE:
         break;
     case IO_EOF:
@@ -279,6 +283,7 @@ enum play player_settle(struct player *p)
         const char *verb = p->debts[p->paid].verb;
         if (player_is_late(p)) {
             err_set(&p->err, FAULT_TIMEOUT, "the server did not %s%s in time", *verb ? "answer " : "greet us", verb);
+            err_stage(&p->err, *verb ? STAGE_NONE : STAGE_GREETING);
             return player_broken(p);
         }
         play = player_read(p);
@@ -297,6 +302,8 @@ enum play player_settled(struct player *p)
     err_set(&p->err, FAULT_LOST, "the server closed the connection");
     if (p->last_reply)
         err_server(&p->err, p->last_reply);
+    else
+        err_stage(&p->err, STAGE_GREETING);
     return player_broken(p);
 }
 
@@ -328,7 +335,9 @@ static void start_dialling(struct player *p)
     const struct account *a = p->p.account;
     const struct dial_params dial = {
         .host = p->p.hop->host,
+        .address = p->p.hop->address,
         .port = p->p.hop->port,
+        .mss = p->p.hop->mss,
         .unix_path = p->p.hop->socket,
         .command = p->p.hop->command.n > 0 ? p->p.hop->command.v : NULL,
         .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,
@@ -481,6 +490,8 @@ static bool end(struct player *p)
     if (play == PLAY_NEXT && p->owed > 0 && !ascii_ieq(p->debts[p->paid + p->owed - 1].verb, "QUIT"))
         err_set(&p->err, FAULT_LOST, "the server closed the connection and did not answer %s",
                 p->debts[p->paid].verb[0] ? p->debts[p->paid].verb : "at all");
+    if (!p->last_reply)
+        err_stage(&p->err, STAGE_GREETING);
     return finish(p);
 }
 
@@ -490,6 +501,7 @@ static bool idle(struct player *p)
     enum play play = PLAY_NEXT;
 
     if (err_is_set(&p->err) && !p->eof && p->stream) {
+        hint_add(&p->err);
         emit(p->p.hub, 1, EV_WARNING, F_STR("text", p->err.text));
         if (p->err.hint)
             emit(p->p.hub, 1, EV_NOTE, F_STR("text", p->err.hint));

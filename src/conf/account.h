@@ -71,6 +71,7 @@ struct account {
     /* reports */
     char *logfile, *logfile_time_format;
     char *syslog;              /* NULL: off, else the facility: "LOG_MAIL" */
+    bool diagnose;             /* a connection that does not come about is looked into */
     bool msmtp;                /* bound with msmtp's defaults */
     /* for people */
     struct settings settings;  /* own: what was said, with origins */

@@ -149,6 +149,8 @@ static const struct option account_rows[] = {
       A(logfile_time_format), .help = "strftime format of its time" },
     { .name = "syslog", .group = "Reports", .type = OPTION_TEXT, .flags = BOTH | OPTIONAL | OPTION_WORDS_ONLY,
       .arg = "on|off|FACILITY", .words = facilities, A(syslog), .help = "log to syslog" },
+    { .name = "diagnose", .group = "Reports", .type = OPTION_FLAG, SWITCH, .words = switches, .def = "on", A(diagnose),
+      .help = "find out why there was no connection" },
 
     { .name = "auto_from", .type = OPTION_FLAG, SWITCH, .words = switches, OLD("from=%U@DOMAIN"), BY_HAND },
     { .name = "maildomain", .type = OPTION_TEXT, .flags = BOTH | WIRE, .arg = "DOMAIN", OLD("from=%U@DOMAIN"),

@@ -541,15 +541,18 @@ static bool set_question(const struct diagnose_params *p, struct scene *s, usec 
     if (p->named == NAMED_ADDRESS || p->named == NAMED_DOMAIN)
         return target_find(s, deadline, e);
     struct route route = ROUTE_INIT;
-    if (a->socket || !route_find(&route, a, e)) {
+    const struct hop *hop = p->hop;
+    if (!hop && (a->socket || !route_find(&route, a, e))) {
         err_set(e, FAULT_CONFIG, "the account sends to a socket of this machine: there is no network to diagnose");
         route_free(&route);
         return false;
     }
-    q->host = bare_host(route.v[0].host);
-    q->port = route.v[0].port;
-    q->tls = route.v[0].tls;
-    q->verify = route.v[0].verify;
+    if (!hop)
+        hop = &route.v[0];
+    q->host = bare_host(hop->host);
+    q->port = hop->port;
+    q->tls = hop->tls;
+    q->verify = hop->verify;
     q->auth = strcmp(a->auth, "off") != 0;
     q->mechanism = q->auth && strcmp(a->auth, "on") != 0 ? xstrdup(a->auth) : NULL;
     route_free(&route);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/event.h"
 #include "conf/account.h"
+#include "send/route.h"
 #include "send/scene.h"
 
 /* All borrowed. */
@@ -21,6 +22,7 @@ struct diagnose_params {
     const char *control;           /* a second host to compare with; NULL: none */
     bool brief;                    /* behind a failed send: 3 s at most, instead of 12 */
     const struct err *failure;     /* brief: why it failed, if sight_event heard it with this scene; NULL: none */
+    const struct hop *hop;         /* the one that failed; NULL: the account's first */
     struct hub *hub;               /* gets the events of all looks; NULL: nobody listens */
 };
 

@@ -6,6 +6,7 @@
 #include "send/credentials.h"
 #include "send/deliver.h"
 #include "send/hint.h"
+#include "send/postmortem.h"
 #include "send/route.h"
 
 static bool check_before_connecting(const struct inquire_params *p, const struct hop *hop, struct credentials *c,
@@ -71,6 +72,7 @@ static void connect_by(const struct inquire_params *p, struct route *route, stru
         if (route_keep_farthest(e, &why))
             failed = tried;
     } while (again);
+    postmortem(p->account, &route->v[failed], c->deadline, e);
     hint_add(e);
     tell_result(p, &route->v[failed], deliver_etrn_reply(d), e);
     deliver_free(d);

@@ -120,6 +120,12 @@ static const struct failure *failure_of(const struct err *e)
     return NULL;
 }
 
+bool route_was_cut(const struct err *e)
+{
+    const struct failure *f = failure_of(e);
+    return f && f->cut;
+}
+
 static int smaller(int mss)
 {
     return mss == 0 || mss > MSS_SMALL ? MSS_SMALL : mss > MSS_SMALLEST ? MSS_SMALLEST : 0;

@@ -62,6 +62,9 @@ void route_advise(const struct route *r, size_t at, struct buf *out);
 
 /* What became of the other ports, as the failure over hop `at` is the one told: "; port 587 does not answer". Appends. */
 void route_tell_others(const struct route *r, size_t at, struct buf *out);
+
+/* Does e say that no connection, no greeting or no TLS came about, without a word of the server about why? */
+bool route_was_cut(const struct err *e);
 void route_free(struct route *r);
 
 #endif

@@ -7,6 +7,7 @@
 #include "send/credentials.h"
 #include "send/deliver.h"
 #include "send/hint.h"
+#include "send/postmortem.h"
 #include "send/report.h"
 #include "send/route.h"
 
@@ -129,6 +130,8 @@ bool submit(const struct submit_params *p, struct err *e)
     credentials_init(&s.credentials, p->account, p->hub, s.deadline);
     if (route_find(&s.route, p->account, e) && check_before_connecting(&s, e))
         deliver_all(&s, e);
+    if (err_is_set(&s.failure))
+        postmortem(p->account, &s.route.v[s.failed], s.deadline, e);
     hint_add(e);
     report_emit(&s.report, e);
     credentials_mask(&s.credentials, e);

@@ -94,6 +94,8 @@ static void write_config(const struct view *w, const struct rule *r, struct strl
     if (w->way) {
         if (w->way->port != q->port)
             strlist_add_own(out, xasprintf("port %d", w->way->port));
+        if (w->way->mss)
+            strlist_add_own(out, xasprintf("mss %d", w->way->mss));
         if (w->way->tls.up)
             add_tls_lines(q, w->way->port, w->way->implicit, out);
     } else if ((r->flags & WRITE_CROSSED) && w->here) {

@@ -16,7 +16,8 @@ from probeserver import Behaviour, ProbeServer
 
 TABLE = pathlib.Path(__file__).parent / "probe"
 SWAKS, PROBE = "S", "E"
-COMMANDS = {SWAKS: ["swaks"], PROBE: [ENVOI, "probe"]}
+# A second look at a server that cannot be reached would be one more connection.
+COMMANDS = {SWAKS: ["swaks"], PROBE: [ENVOI, "probe", "--no-diagnose"]}
 MARK = re.compile(r"^([SE])\| ?")
 PATIENCE = 20
 
@@ -73,8 +74,8 @@ def blocks(path):
 
 def trimmed(lines):
     """Without the CR that swaks prints at the end of the message's lines, the blank behind a hint that has nothing to tell, and empty lines
-    at the end. An error is a `***`: each program has its own words for it, in as many lines as it likes."""
-    lines = [line.removesuffix("\r") for line in lines]
+    at the end. An error is a `***`: each program has its own words for it, in as many lines as it likes. Hints are ours alone."""
+    lines = [line.removesuffix("\r") for line in lines if not line.startswith("*** hint: ")]
     lines = ["***" if line.startswith("*** ") or line == "***" else line for line in lines]
     lines = [line for before, line in zip([None, *lines], lines) if not before == line == "***"]
     lines = [line.rstrip() if len(line) == 4 else line for line in lines]

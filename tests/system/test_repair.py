@@ -1,11 +1,14 @@
-"""Another way where one fails, without weakening: ports, families, segments."""
+"""Another way where one fails, without weakening: ports, families, segments; and the two sentences behind a failure that nothing
+mends."""
 
 import contextlib
+import time
 
 import pytest
 
 import netbed
-from client import ENVOI, Result, environment, message
+from client import ENVOI, Result, environment, envoi, message, to_port
+from faultserver import FaultServer
 from misserver import NAME, MisServer
 from netbed import SERVER, mail_host
 
@@ -116,6 +119,12 @@ def test_a_named_port_is_not_left(host, certs, bed):
     assert "tls_starttls on" in done.err
 
 
+def test_the_other_mix_up_is_named(host, certs, bed):
+    host({587: "implicit"})
+    done = send(bed, certs, "--port=587")
+    assert done.status == 75 and "wants TLS from the start" in done.err and "tls_starttls off" in done.err, done
+
+
 @pytest.mark.parametrize("behaviour", ["starttls-removed", "starttls-masked", "no-tls"])
 def test_never_in_clear(host, certs, bed, behaviour):
     """The port with TLS is closed, so that the one without seems to be the way."""
@@ -146,7 +155,7 @@ def test_a_refused_login_is_not_repeated(host, certs, bed):
 
 def test_all_ports_fail(host, certs, bed):
     host({443: "https"})
-    done = send(bed, certs, "--port=auto,2525")
+    done = send(bed, certs, "--port=auto,2525", "--diagnose=off")
     assert done.status == 75
     assert f"cannot connect to '{NAME}' port 465" in done.err
     assert "; port 587 cannot be reached; port 2525 cannot be reached" in done.err
@@ -168,7 +177,7 @@ def test_ipv6_that_is_accepted_and_leads_nowhere(host, certs, bed, behaviour):
 def test_no_other_family_where_one_is_asked_for(host, certs, bed):
     host({587: "silent"}, family=6)
     alive = host({587: "starttls"}, family=4)
-    assert send(bed, certs, "-6").status == 75
+    assert send(bed, certs, "-6", "--diagnose=off").status == 75
     assert alive[587].connections == 0
 
 
@@ -202,9 +211,70 @@ def test_mtu_black_hole_for_the_message(bed, host, certs):
     assert accepted(server[587]) == 1
 
 
-# ---- questions
+# ---- what nothing mends
+
+def test_two_sentences(bed, host, certs):
+    host({587: "starttls", 443: "https"})
+    bed.rule("hop1", "drop", ports=[465])
+    begun = time.monotonic()
+    done = send(bed, certs, "--port=465")
+    assert done.status == 75 and time.monotonic() - begun < 2 + 3.5
+    hint = next(line for line in done.err.splitlines() if "hint: " in line)
+    assert "port 465" in hint and "587" in hint and "many networks" not in hint, done
+    assert "write 'port 587'" in hint
+
+
+def test_the_two_sentences_can_be_left_out(bed, host, certs):
+    server = host({587: "starttls"})
+    bed.rule("hop1", "drop", ports=[465])
+    begun = time.monotonic()
+    done = send(bed, certs, "--port=465", "--diagnose=off")
+    assert done.status == 75 and time.monotonic() - begun < 2 + 1
+    assert "many networks" in done.err and server[587].connections == 0
+
+
+def test_no_login_and_no_mail_behind_a_failure(bed, host, certs):
+    server = host({465: "silent", 587: "starttls", 25: "starttls no-auth"})
+    send(bed, certs, "--port=465")
+    for port in (25, 587):
+        assert not {"AUTH", "MAIL", "RCPT", "DATA"} & set(server[port].verbs())
+
+
+# ---- probe and talk
+
+@pytest.mark.parametrize("tool", ["probe", "talk", "serverinfo"])
+def test_others_have_the_two_sentences(bed, host, certs, tool):
+    host({587: "starttls", 443: "https"})
+    bed.rule("hop1", "drop", ports=[25])
+    commands = {
+        "probe": ([ENVOI, "probe", "--server", NAME, "--to", "b@example.org", "--timeout", "2"], 2, ["--no-diagnose"]),
+        "talk": ([ENVOI, "talk", "--timeout=2", NAME], 75, ["--diagnose=off"]),
+        "serverinfo": ([ENVOI, "--serverinfo", f"--host={NAME}", "--timeout=2"], 75, ["--diagnose=off"]),
+    }
+    command, status, off = commands[tool]
+    done = run(bed, *command, text=b"C: QUIT\n")
+    assert done.status == status, done
+    assert "the network drops packets to port 25" in done.err and "use port 587" in done.err, done
+    quiet = run(bed, *command, *off, text=b"C: QUIT\n")
+    assert quiet.status == status and "the network drops" not in quiet.err and "hint: many networks" in quiet.err, quiet
+
 
 def test_serverinfo_goes_by_the_next_port(bed, host, certs):
     host({587: "starttls"})
     done = run(bed, ENVOI, "--serverinfo", f"--host={NAME}", "--port=auto", f"--tls-trust-file={certs.ca}", "--json")
     assert (done.status, done.report["port"]) == (0, 587), done
+
+
+@pytest.mark.parametrize("tool", ["send", "probe", "talk"])
+def test_what_a_refused_login_means_is_said_by_all(certs, tool):
+    """On loopback: no bed is needed."""
+    with FaultServer(auth=True, tricks={"auth": b"535 5.7.8 Username and Password not accepted. BadCredentials\r\n"}) as server:
+        where = f"127.0.0.1:{server.port}"
+        done = {
+            "send": lambda: envoi(*to_port(server.port, auth="plain", user="joe", password="secret"), "b@example.org",
+                                  message=message()[1]),
+            "probe": lambda: envoi("probe", "--server", where, "--to", "b@example.org", "-a", "PLAIN", "-au", "joe", "-ap", "secret"),
+            "talk": lambda: envoi("talk", "--user=joe", "--passwordeval=echo secret", where,
+                                  message=b"C: EHLO me\n# @auth plain\n"),
+        }[tool]()
+    assert "hint: " in done.err, done

@@ -128,7 +128,7 @@ static const struct {
     { A "587 tarpit; " A "587 tarpit mss=1200", "silent-after-connect", 75, NULL },
     { A "587 reset", "banned", 75, NULL },
     { A "587 mute; " A "465", "silent-after-connect", 0, "port 465, tls_starttls off" },
-    { A "587 hangs; " A "587 mss=1200", "mtu-black-hole", 0, NULL },
+    { A "587 hangs; " A "587 mss=1200", "mtu-black-hole", 0, "mss 1200" },
     { A "587 hangs; " A "587 hangs mss=1200; " A "587 hangs mss=536", "tls-fails", 76, NULL },
     { A "587 alert", "tls-fails", 76, NULL },
     { A "587 refusestls", "tls-fails", 76, NULL },
