@@ -35,7 +35,8 @@ enum event_kind {
     EV_OCTETS,      /* sent (bool), octets (string): what one write or read moved, in clear; only emitted when
                        hub_wants() it */
     EV_BODY,        /* octets: a message was sent (text transcript: how much) */
-    EV_CONTENT,     /* line: a line of the message itself, as it is sent (a dot doubled by DATA's rules); only emitted when hub_wants() it */
+    EV_CONTENT,     /* line: a line of the message itself, as it is sent (a dot doubled by DATA's rules); only
+                       emitted when hub_wants() it */
     EV_PROGRESS,    /* octets, total (where known): so much of the message has left; only emitted when hub_wants() it */
     EV_TLS,         /* version, cipher, group, resumed, verified (bool), how, problem (why not verified), problems
                        (list: the same as words), description (GnuTLS's words), local (subject of our own certificate,
@@ -96,7 +97,8 @@ const struct field *event_field(const struct event *ev, const char *name);
  * visible, numbers in decimal, times as 2026-11-21T20:15:00Z, booleans as yes or no, lists joined by ", "; an
  * absent field is nothing.
  * [[…]] is left out as a whole when a field named inside is absent, empty or false. Inside it a boolean
- * writes nothing, it only decides; {!name} of any type writes nothing and decides the other way round. Groups do not nest. */
+ * writes nothing, it only decides; {!name} of any type writes nothing and decides the other way round. Groups do
+ * not nest. */
 void event_format(const struct event *ev, const char *template, struct buf *out);
 
 /* Appends a FIELD_TIME as text. */

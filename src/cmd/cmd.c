@@ -58,7 +58,8 @@ void cmd_warn(const struct strlist *warnings)
 }
 
 static const struct option help_row[] = {
-    { .name = "help", .group = "Help", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", .at = OPTION_BY_HAND, .help = "print this" },
+    { .name = "help", .group = "Help", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", .at = OPTION_BY_HAND,
+      .help = "print this" },
 };
 
 struct option_table cmd_help_option(void)

@@ -19,8 +19,8 @@ struct command {
     int (*run)(int argc, char *const *argv); /* argv[0] is the command's name; returns the exit status */
 };
 
-extern const struct command command_send, command_probe, command_talk, command_sink, command_config, command_password, command_explain,
-    command_diagnose, command_completions, command_help;
+extern const struct command command_send, command_probe, command_talk, command_sink, command_config, command_password,
+    command_explain, command_diagnose, command_completions, command_help;
 
 /* Every command, ending with NULL. */
 extern const struct command *const commands[];
@@ -41,8 +41,8 @@ struct arguments {
     struct strlist operands;
 };
 
-/* Parses, and prints the warnings. false: there is nothing left to do, because *e is set or because --help was answered.
- * cmd_arguments_free is due in any case. */
+/* Parses, and prints the warnings. false: there is nothing left to do, because *e is set or because --help was
+ * answered. cmd_arguments_free is due in any case. */
 bool cmd_arguments(struct arguments *a, const struct command *c, int argc, char *const *argv, struct err *e);
 void cmd_arguments_free(struct arguments *a);
 

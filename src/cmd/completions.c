@@ -92,9 +92,11 @@ static void bash(struct buf *out)
 {
     buf_adds(out, "# bash completion for envoi, made by `envoi completions bash`\n"
                   "_envoi()\n{\n"
-                  "    local cur=${COMP_WORDS[COMP_CWORD]} prev= command=send words= files= option= i file= envoi=${COMP_WORDS[0]}\n"
+                  "    local cur=${COMP_WORDS[COMP_CWORD]} prev= command=send words= files= option= i"
+                  " file= envoi=${COMP_WORDS[0]}\n"
                   "    for ((i = 1; i < COMP_CWORD; i++)); do\n        case ${COMP_WORDS[i]} in\n"
-                  "        -C) file=${COMP_WORDS[i+1]} ;;\n        --file) file=${COMP_WORDS[i+2]} ;;\n        esac\n    done\n"
+                  "        -C) file=${COMP_WORDS[i+1]} ;;\n        --file) file=${COMP_WORDS[i+2]} ;;\n"
+                  "        esac\n    done\n"
                   "    file=${file/#\\~\\//$HOME/}\n"
                   "    ((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD-1]}\n"
                   "    [[ $cur == = ]] && cur=\n"
@@ -110,7 +112,8 @@ static void bash(struct buf *out)
     buf_adds(out, "    *) option=1 ;;\n    esac\n"
                   "    if [[ -z $option ]]; then\n"
                   "        COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-                  "        [[ $files ]] && { compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f -- \"$cur\")); }\n"
+                  "        [[ $files ]] && { compopt -o filenames 2>/dev/null;"
+                  " COMPREPLY+=($(compgen -f -- \"$cur\")); }\n"
                   "        return\n    fi\n"
                   "    case $command in\n");
     for (const struct command *const *c = commands; *c; c++) {
@@ -199,7 +202,8 @@ static void zsh(struct buf *out)
         each_row(out, *c, zsh_row);
         buf_adds(out, "    ) ;;\n");
     }
-    buf_adds(out, "    esac\n    if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then\n        _envoi_commands\n    else\n"
+    buf_adds(out, "    esac\n    if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then\n"
+                  "        _envoi_commands\n    else\n"
                   "        _arguments -s -S $options '*: :'\n    fi\n}\n_envoi \"$@\"\n");
 }
 
@@ -263,7 +267,8 @@ static void list(struct buf *out)
     struct option_table t = account_options();
     for (size_t i = 0; i < t.n; i++)
         if (t.rows[i].flags & OPTION_IN_FILE)
-            buf_printf(out, "%s\t%s\t-\t%s\n", t.rows[i].today ? "obsolete" : "file", t.rows[i].name, since(&t.rows[i]));
+            buf_printf(out, "%s\t%s\t-\t%s\n", t.rows[i].today ? "obsolete" : "file", t.rows[i].name,
+                       since(&t.rows[i]));
     for (const struct command *const *c = commands; *c; c++)
         each_row(out, *c, list_row);
 }

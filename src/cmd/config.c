@@ -13,16 +13,16 @@ struct config_options {
 
 static const struct option rows[] = {
 #define C(member) .at = offsetof(struct config_options, member)
-    { .name = "account", .letter = 'a', .group = "Configuration", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV, .arg = "ACCOUNT",
-      C(account), .help = "show this account" },
-    { .name = "file", .letter = 'C', .group = "Configuration", .type = OPTION_FILE, .flags = OPTION_IN_ARGV, .arg = "FILE", C(file),
-      .help = "read this file instead of the user's own" },
-    { .name = "from", .letter = 'f', .group = "Configuration", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV, .arg = "ADDRESS", C(from),
-      .help = "show the account that this sender would use" },
+    { .name = "account", .letter = 'a', .group = "Configuration", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV,
+      .arg = "ACCOUNT", C(account), .help = "show this account" },
+    { .name = "file", .letter = 'C', .group = "Configuration", .type = OPTION_FILE, .flags = OPTION_IN_ARGV,
+      .arg = "FILE", C(file), .help = "read this file instead of the user's own" },
+    { .name = "from", .letter = 'f', .group = "Configuration", .type = OPTION_TEXT, .flags = OPTION_IN_ARGV,
+      .arg = "ADDRESS", C(from), .help = "show the account that this sender would use" },
     { .name = "check", .group = "Configuration", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", C(check),
       .help = "read everything and report every error" },
-    { .name = "accounts", .group = "Configuration", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", C(accounts),
-      .help = "print the names of the accounts" },
+    { .name = "accounts", .group = "Configuration", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off",
+      C(accounts), .help = "print the names of the accounts" },
 #undef C
 };
 
@@ -81,7 +81,8 @@ static int check(struct rc *rc, const struct settings *said)
         printf("read %s\n", rc->files.v[i]);
     for (size_t i = 0; i < rc->n; i++)
         if (rc->v[i].evals_n)
-            printf("not checked: account '%s', which needs its 'eval' commands run; see 'envoi config -a %s'\n", rc->v[i].name, rc->v[i].name);
+            printf("not checked: account '%s', which needs its 'eval' commands run; see 'envoi config -a %s'\n",
+                   rc->v[i].name, rc->v[i].name);
     if (!rc->files.n)
         for (size_t i = 0; i < rc->looked.n; i++)
             printf("not there: %s\n", rc->looked.v[i]);
@@ -89,7 +90,8 @@ static int check(struct rc *rc, const struct settings *said)
     return rc->errors.n ? fault_exit(FAULT_CONFIG) : 0;
 }
 
-static bool show(const struct rc *rc, const struct config_options *opt, const struct settings *said, bool no_files, struct err *e)
+static bool show(const struct rc *rc, const struct config_options *opt, const struct settings *said, bool no_files,
+                 struct err *e)
 {
     const struct rc_account *chosen = no_files ? NULL : rc_choose(rc, opt->account, opt->from, e);
     struct account a;
@@ -99,7 +101,8 @@ static bool show(const struct rc *rc, const struct config_options *opt, const st
     bool ok = account_bind(&a, chosen, said, e);
     cmd_warn(&a.warnings);
     if (ok && chosen && *chosen->name)
-        printf("# account '%s' of %s:%d%s\n", chosen->name, chosen->file, chosen->line, chosen->msmtp ? ", with the defaults of msmtp" : "");
+        printf("# account '%s' of %s:%d%s\n", chosen->name, chosen->file, chosen->line,
+               chosen->msmtp ? ", with the defaults of msmtp" : "");
     if (ok && !account_print(&a, stdout))
         ok = err_set(e, FAULT_IO, "cannot write to standard output");
     account_free(&a);

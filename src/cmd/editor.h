@@ -12,7 +12,8 @@
 struct editor_params {
     const char *prompt;
     void (*line)(void *ctx, const char *line); /* NULL: the user ended the input */
-    void (*complete)(void *ctx, const char *line, size_t start, struct strlist *words); /* whatever may stand at start */
+    /* Whatever may stand at start. */
+    void (*complete)(void *ctx, const char *line, size_t start, struct strlist *words);
     void *ctx;
 };
 

@@ -25,7 +25,8 @@ struct parts {
 void parts_free(struct parts *p); /* after the composer that borrows from it */
 
 /* Says a word ('-' and '_' are the same) with its value:
- * body            the first body, TEXT, @FILE or -; a text that begins with '@' is written with two; said again, it replaces
+ * body            the first body, TEXT, @FILE or -; a text that begins with '@' is written with two;
+ *                 said again, it replaces
  * attach_body     another body (multipart/alternative)
  * attach          an attachment
  * attach_inline   a part the bodies refer to by its Content-ID, its name where attach_id did not tell

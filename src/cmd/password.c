@@ -1,5 +1,5 @@
-/* password: `envoi password`: the passwords of accounts in the desktop's keyring. A secret comes from the terminal or standard
- * input, never from the command line, and is never shown. */
+/* password: `envoi password`: the passwords of accounts in the desktop's keyring. A secret comes from the terminal
+ * or standard input, never from the command line, and is never shown. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,14 +22,14 @@ static const struct option rows[] = {
 #define P(member) .at = offsetof(struct password_options, member)
     { .name = "set", .group = "Keyring", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", P(set),
       .help = "store the password; from standard input where that is no terminal (the default)" },
-    { .name = "show_presence", .group = "Keyring", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", P(show_presence),
-      .help = "say whether there is one, without reading it" },
+    { .name = "show_presence", .group = "Keyring", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off",
+      P(show_presence), .help = "say whether there is one, without reading it" },
     { .name = "remove", .group = "Keyring", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", P(remove),
       .help = "remove it" },
     { .name = "key", .group = "Keyring", .type = OPTION_FLAG, .flags = OPTION_IN_ARGV, .def = "off", P(key),
       .help = "the password of the encrypted tls_key_file instead" },
-    { .name = "file", .letter = 'C', .group = "Keyring", .type = OPTION_FILE, .flags = OPTION_IN_ARGV, .arg = "FILE", P(file),
-      .help = "read this file instead of the user's own" },
+    { .name = "file", .letter = 'C', .group = "Keyring", .type = OPTION_FILE, .flags = OPTION_IN_ARGV,
+      .arg = "FILE", P(file), .help = "read this file instead of the user's own" },
 #undef P
 };
 
@@ -92,7 +92,8 @@ static void name_entry(const struct secret_params *p, struct buf *out)
 static bool set(const struct secret_params *p, const char *name, struct err *e)
 {
     struct buf secret = BUF_SECRET_INIT;
-    bool ok = (isatty(STDIN_FILENO) ? ask_twice(p, &secret, e) : read_stdin(&secret, e)) && keyring_store(p, &secret, e);
+    bool ok = (isatty(STDIN_FILENO) ? ask_twice(p, &secret, e) : read_stdin(&secret, e)) &&
+              keyring_store(p, &secret, e);
     buf_free(&secret);
     if (ok)
         printf("the keyring has the password for %s\n", name);
@@ -148,7 +149,8 @@ static bool check(const struct password_options *opt, const struct secret_params
         return err_hint(e, "'tls_key_file' names it");
     }
     if (!opt->key && !p->user) {
-        err_set(e, FAULT_CONFIG, "the account%s%s has no user name to store a password for", account ? " " : "", account ? account : "");
+        err_set(e, FAULT_CONFIG, "the account%s%s has no user name to store a password for",
+                account ? " " : "", account ? account : "");
         return err_hint(e, "set 'user', or say --user=NAME");
     }
     return true;

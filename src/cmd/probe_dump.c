@@ -103,7 +103,8 @@ static void output(const struct dump *d)
 /* The proxy without user and password. */
 static void via(const struct dump *d)
 {
-    const char *url = said_text(d->p->said, "via"), *host = url ? strstr(url, "://") : NULL, *at = host ? strrchr(host, '@') : NULL;
+    const char *url = said_text(d->p->said, "via"), *host = url ? strstr(url, "://") : NULL,
+               *at = host ? strrchr(host, '@') : NULL;
     char *shown = at ? xasprintf("%.*s%s", (int)(host + 3 - url), url, at + 1) : NULL;
     line(d, "via", shown ? shown : url);
     free(shown);

@@ -91,7 +91,8 @@ static bool is_local(const struct strlist *hosts, const char *address)
 }
 
 /* The file is read only where somebody can be in it, so that a mistake in it does not stop other mail. */
-static bool look_up(const struct account *a, const struct envelope *asked, struct envelope *found, struct strlist *warnings, struct err *e)
+static bool look_up(const struct account *a, const struct envelope *asked, struct envelope *found,
+                    struct strlist *warnings, struct err *e)
 {
     struct strlist hosts = STRLIST_INIT;
     struct aliases aliases = ALIASES_INIT;
@@ -113,8 +114,8 @@ static bool look_up(const struct account *a, const struct envelope *asked, struc
     return ok;
 }
 
-bool recipients_resolve(const struct account *a, const struct envelope *asked, struct envelope *env, struct strlist *warnings,
-                        struct err *e)
+bool recipients_resolve(const struct account *a, const struct envelope *asked, struct envelope *env,
+                        struct strlist *warnings, struct err *e)
 {
     struct envelope found = ENVELOPE_INIT;
     bool ok = look_up(a, asked, &found, warnings, e) && qualify_all(a, &found, env, e);

@@ -12,12 +12,14 @@
 /* The names of this machine, added to *out: what stands behind the @ of its local names. */
 void recipients_hosts(struct strlist *out);
 
-/* Adds to env whom the recipients of `asked` stand for. *warnings: what the aliases file says that cannot be done. Errors: those of
- * aliases.h, and a name that has no domain in the end and gets none (FAULT_CONFIG; LMTP takes it as it is). */
-bool recipients_resolve(const struct account *a, const struct envelope *asked, struct envelope *env, struct strlist *warnings,
-                        struct err *e);
+/* Adds to env whom the recipients of `asked` stand for. *warnings: what the aliases file says that cannot be done.
+ * Errors: those of aliases.h, and a name that has no domain in the end and gets none (FAULT_CONFIG; LMTP takes it
+ * as it is). */
+bool recipients_resolve(const struct account *a, const struct envelope *asked, struct envelope *env,
+                        struct strlist *warnings, struct err *e);
 
-/* A name without a domain, replaced by one with the domain that is configured; others, and "", stay. false: there is none. */
+/* A name without a domain, replaced by one with the domain that is configured; others, and "", stay.
+ * false: there is none. */
 bool recipients_qualify(const struct account *a, char **address);
 
 #endif

@@ -1,6 +1,8 @@
-/* sendmail: the letters that callers of sendmail write, translated into options of our own, and what mailq and newaliases do.
+/* sendmail: the letters that callers of sendmail write, translated into options of our own, and what mailq and
+ * newaliases do.
  *
- * The name decides: no word here is ever a command. A letter that is known never fails for being there; what it cannot mean is ignored. */
+ * The name decides: no word here is ever a command. A letter that is known never fails for being there; what it
+ * cannot mean is ignored. */
 #include "cmd/sendmail.h"
 
 #include <errno.h>
@@ -217,7 +219,8 @@ static bool is_stray(const char *word, const char *before)
 }
 
 static const struct { const char *name; enum sendmail_mode mode; } names[] = {
-    { "sendmail", SENDMAIL_DELIVER }, { "send-mail", SENDMAIL_DELIVER }, { "mailq", SENDMAIL_QUEUE }, { "newaliases", SENDMAIL_ALIASES }, { NULL, 0 },
+    { "sendmail", SENDMAIL_DELIVER }, { "send-mail", SENDMAIL_DELIVER }, { "mailq", SENDMAIL_QUEUE },
+    { "newaliases", SENDMAIL_ALIASES }, { NULL, 0 },
 };
 
 bool sendmail_is_name(const char *name)

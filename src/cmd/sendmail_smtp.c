@@ -1,5 +1,6 @@
-/* sendmail_smtp: `sendmail -bs`. The server's side of SMTP on standard input and output; each message is sent on before it is answered, so
- * that the caller hears what the other server said. Nothing but the dialogue is written to the caller. */
+/* sendmail_smtp: `sendmail -bs`. The server's side of SMTP on standard input and output; each message is sent on
+ * before it is answered, so that the caller hears what the other server said. Nothing but the dialogue is written
+ * to the caller. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -217,8 +218,8 @@ static void send_on(struct dialogue *d)
 
 /* ---- the dialogue ---- */
 
-/* From here on standard output is where standard error goes, so that no log line or report is read as a reply; inetd and its like make one
- * socket all three, then both go nowhere. Returns the descriptor for the dialogue. */
+/* From here on standard output is where standard error goes, so that no log line or report is read as a reply;
+ * inetd and its like make one socket all three, then both go nowhere. Returns the descriptor for the dialogue. */
 static int take_stdout(struct err *e)
 {
     struct stat out = { 0 }, err = { 0 };

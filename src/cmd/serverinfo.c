@@ -1,5 +1,5 @@
-/* serverinfo: what --serverinfo prints, gathered from events. Headings and labels that msmtp prints, too, are written as there:
- * scripts look for them. */
+/* serverinfo: what --serverinfo prints, gathered from events. Headings and labels that msmtp prints, too, are
+ * written as there: scripts look for them. */
 #include "cmd/serverinfo.h"
 
 #include <inttypes.h>
@@ -85,7 +85,8 @@ static void take_capability(struct serverinfo *i, const struct event *ev)
     }
     event_format(ev, "    {keyword}[[ {parameters}]]:\n", out);
     if (size->type == FIELD_INT)
-        buf_printf(out, "        Maximum message size is %" PRId64 " bytes = %.2f MiB\n", size->i, (double)size->i / (1 << 20));
+        buf_printf(out, "        Maximum message size is %" PRId64 " bytes = %.2f MiB\n", size->i,
+                   (double)size->i / (1 << 20));
     else
         event_format(ev, event_field(ev, "meaning")->s ? "        {meaning}\n" : "        (not known to envoi)\n", out);
 }
@@ -129,7 +130,8 @@ static void print(const struct serverinfo *i, FILE *out)
     const bool under_tls = i->tls.len > 0;
     if (!under_tls)
         now = before;
-    fprintf(out, "%s%s%s%s", i->head.data, i->tls.data, now->len ? "Capabilities:\n" : "No special capabilities.\n", now->data);
+    fprintf(out, "%s%s%s%s", i->head.data, i->tls.data,
+            now->len ? "Capabilities:\n" : "No special capabilities.\n", now->data);
     if (under_tls && before->len)
         fprintf(out, "Capabilities before TLS:\n%s", before->data);
     if (!under_tls && i->starttls)

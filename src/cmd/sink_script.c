@@ -1,5 +1,5 @@
-/* sink_script: plays the server's side of a dialogue on a connection, so that any misbehaviour can be written down. One row per
- * directive; envoi-dialogue(7) has them for people. What is wrong with a script smtp/script finds. */
+/* sink_script: plays the server's side of a dialogue on a connection, so that any misbehaviour can be written down.
+ * One row per directive; envoi-dialogue(7) has them for people. What is wrong with a script smtp/script finds. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,7 +371,8 @@ static enum play do_body(struct player *p, const struct script_step *s)
 /* The octets that the client's last line, BDAT, announced. */
 static enum play do_chunk(struct player *p, const struct script_step *s)
 {
-    if (!p->entered && (!ascii_istarts(p->last.data, "BDAT ") || sscanf(p->last.data + 5, "%lld", &p->left) != 1 || p->left < 0))
+    if (!p->entered && (!ascii_istarts(p->last.data, "BDAT ") || sscanf(p->last.data + 5, "%lld", &p->left) != 1 ||
+                        p->left < 0))
         return mismatch(p, s, "the client's last line was not BDAT");
     p->entered = true;
     return skip(p, s);

@@ -42,8 +42,8 @@ static const struct option rows[] = {
       .help = "talk over a unix socket" },
     { .name = "pipe", .group = "Server", .type = OPTION_COMMAND, ARGV, .arg = "COMMAND", O(pipe),
       .help = "talk to this program, over its standard input and output" },
-    { .name = "protocol", .group = "Server", .type = OPTION_WORD, ARGV, .arg = "smtp|lmtp", .words = protocols, OF_ACCOUNT,
-      .help = "lmtp: --starttls says LHLO" },
+    { .name = "protocol", .group = "Server", .type = OPTION_WORD, ARGV, .arg = "smtp|lmtp", .words = protocols,
+      OF_ACCOUNT, .help = "lmtp: --starttls says LHLO" },
     { .name = "domain", .group = "Server", .type = OPTION_TEXT, ARGV, .arg = "NAME", OF_ACCOUNT,
       .help = "our own name, for --starttls" },
     { .name = "source_ip", .group = "Server", .type = OPTION_TEXT, ARGV, .arg = "ADDRESS", OF_ACCOUNT,
@@ -60,7 +60,8 @@ static const struct option rows[] = {
 
     { .name = "tls", .group = "TLS", FLAG, O(tls), .help = "TLS from the start" },
     { .name = "starttls", .group = "TLS", FLAG, O(starttls), .help = "STARTTLS before the first line" },
-    { .name = "tls_certcheck", .group = "TLS", SWITCH, OF_ACCOUNT, .help = "off: accept whatever certificate the server has" },
+    { .name = "tls_certcheck", .group = "TLS", SWITCH, OF_ACCOUNT,
+      .help = "off: accept whatever certificate the server has" },
     { .name = "tls_trust_file", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", OF_ACCOUNT,
       .help = "certificates to trust" },
     { .name = "tls_fingerprint", .group = "TLS", .type = OPTION_TEXT, ARGV, .arg = "SHA256", OF_ACCOUNT,
@@ -69,12 +70,13 @@ static const struct option rows[] = {
       .help = "the name the certificate must have" },
     { .name = "tls_cert_file", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", OF_ACCOUNT,
       .help = "our own certificate" },
-    { .name = "tls_key_file", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", OF_ACCOUNT, .help = "its private key" },
+    { .name = "tls_key_file", .group = "TLS", .type = OPTION_FILE, ARGV, .arg = "FILE", OF_ACCOUNT,
+      .help = "its private key" },
     { .name = "tls_priorities", .group = "TLS", .type = OPTION_TEXT, ARGV, .arg = "STRING", OF_ACCOUNT,
       .help = "GnuTLS priority string" },
 
-    { .name = "set", .group = "Script", .type = OPTION_LIST, .flags = OPTION_IN_ARGV | OPTION_MULTI, .arg = "NAME=VALUE", O(set),
-      .help = "what $NAME stands for in the script" },
+    { .name = "set", .group = "Script", .type = OPTION_LIST, .flags = OPTION_IN_ARGV | OPTION_MULTI,
+      .arg = "NAME=VALUE", O(set), .help = "what $NAME stands for in the script" },
     { .name = "diagnose", .group = "Output", SWITCH, OF_ACCOUNT, .help = "find out why there was no connection" },
     { .name = "transcript", .group = "Output", .type = OPTION_FILE, ARGV, .arg = "FILE", O(transcript),
       .help = "append the dialogue to a file, too" },
@@ -284,7 +286,8 @@ static bool talk(struct run *r, bool *mismatch, struct err *e)
     terminal = r->operands == r->arguments.operands.n && isatty(STDIN_FILENO);
     if (!terminal && !(s = load(r, e)))
         return false;
-    struct talk_params params = { .account = &r->account, .credentials = &r->credentials, .hub = &r->hub, .stays = terminal };
+    struct talk_params params = { .account = &r->account, .credentials = &r->credentials, .hub = &r->hub,
+                                  .stays = terminal };
     bool ok = route_find(&r->route, &r->account, e) && listen_to_events(r, terminal, e);
     if (ok && r->opt.pipe && !strlist_words(&r->route.v[0].command, r->opt.pipe))
         ok = err_set(e, FAULT_USAGE, "'--pipe' has a quote that does not end, or no word at all");
@@ -292,7 +295,8 @@ static bool talk(struct run *r, bool *mismatch, struct err *e)
         struct hop *hop = &r->route.v[0];
         params.hop = hop;
         params.tls = hop->tls == SESSION_TLS_IMPLICIT;
-        params.starttls = hop->tls == SESSION_TLS_REQUIRED && (r->opt.starttls || (r->opt.account_name && lacks_starttls(s)));
+        params.starttls = hop->tls == SESSION_TLS_REQUIRED &&
+                          (r->opt.starttls || (r->opt.account_name && lacks_starttls(s)));
         ok = terminal ? talk_terminal(&params, &r->vars, e) : play(r, &params, s, mismatch, e);
         if (!*mismatch) {
             postmortem(&r->account, hop, USEC_NEVER, e);

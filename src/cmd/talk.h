@@ -50,7 +50,8 @@ extern const struct script_op talk_ops[]; /* ends with a row without a word */
 extern const struct script_op talk_client_line, talk_server_line;
 
 /* NULL: *e is set. */
-struct script *talk_compile(const char *name, const char *text, size_t n, const struct script_vars *vars, struct err *e);
+struct script *talk_compile(const char *name, const char *text, size_t n, const struct script_vars *vars,
+                            struct err *e);
 
 struct player *player_new(const struct talk_params *p);
 struct task *player_task(struct player *p);
@@ -83,7 +84,8 @@ struct talk_login_params {
 };
 
 /* Makes the first line, without its line end; *secret_from: from where on nobody may see it. false: *e is set. */
-bool talk_login_start(struct authn *l, const struct talk_login_params *p, struct buf *line, size_t *secret_from, struct err *e);
+bool talk_login_start(struct authn *l, const struct talk_login_params *p, struct buf *line, size_t *secret_from,
+                      struct err *e);
 
 /* Answers a challenge with a line; "*" gives up, then *e is set. */
 void talk_login_answer(struct authn *l, const char *challenge, struct buf *line, struct err *e);

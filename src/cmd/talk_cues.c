@@ -1,4 +1,5 @@
-/* talk_cues: which line calls forth which reply. Found from the script alone, so that it plays the same way each time. */
+/* talk_cues: which line calls forth which reply. Found from the script alone, so that it plays the same
+ * way each time. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,8 @@ static size_t skip_server(const struct script *s, size_t i)
     return i;
 }
 
-/* The lines behind DATA up to a lone dot, unless the script expects DATA to be refused, or has no dot before it goes on. */
+/* The lines behind DATA up to a lone dot, unless the script expects DATA to be refused, or has no dot before it
+ * goes on. */
 static void find_message(const struct script *s, struct cue *cues, size_t data)
 {
     size_t first = skip_server(s, data + 1), dot = first;
@@ -144,7 +146,8 @@ static struct round look_at_round(const struct script *s, const struct cue *cues
             r.replies += i < 2 || !goes_on(&s->v[i - 2]);
     for (; i > 0 && !is_server(&s->v[i - 1]); i--) {
         r.commands += is_command(&s->v[i - 1], &cues[i - 1]);
-        r.open |= cues[i - 1].part == PART_DOT || is_directive(&s->v[i - 1], "raw") || is_directive(&s->v[i - 1], "body");
+        r.open |= cues[i - 1].part == PART_DOT || is_directive(&s->v[i - 1], "raw") ||
+                  is_directive(&s->v[i - 1], "body");
     }
     return r;
 }
@@ -159,9 +162,9 @@ static bool closes(const struct script_step *s)
     return false;
 }
 
-/* From the end to the beginning: a reply belongs to the latest line before it that has none yet. Transcripts of a pipelining
- * client, where many commands stand before many replies, come out right that way, and so does a script that cares for some
- * replies only. QUIT is often left without one. */
+/* From the end to the beginning: a reply belongs to the latest line before it that has none yet. Transcripts of a
+ * pipelining client, where many commands stand before many replies, come out right that way, and so does a script
+ * that cares for some replies only. QUIT is often left without one. */
 static void find_claims(const struct script *s, struct cue *cues, bool *greeting)
 {
     struct round r = { 0 };

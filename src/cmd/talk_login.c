@@ -1,10 +1,12 @@
-/* talk_login: a login in the middle of a dialogue: its lines, and what their replies mean. Everything else is send/authn's. */
+/* talk_login: a login in the middle of a dialogue: its lines, and what their replies mean. Everything else is
+ * send/authn's. */
 #include <string.h>
 
 #include "base/codec.h"
 #include "cmd/talk.h"
 
-bool talk_login_start(struct authn *l, const struct talk_login_params *p, struct buf *line, size_t *secret_from, struct err *e)
+bool talk_login_start(struct authn *l, const struct talk_login_params *p, struct buf *line, size_t *secret_from,
+                      struct err *e)
 {
     const struct account *a = l->p.account;
     struct strlist tried = STRLIST_INIT, named = STRLIST_INIT;

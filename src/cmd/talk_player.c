@@ -1,5 +1,5 @@
-/* talk_player: the connection of a dialogue: dials, reads replies and knows whose they are, and has the steps played one after
- * the other. What a step does is in talk_steps.c. */
+/* talk_player: the connection of a dialogue: dials, reads replies and knows whose they are, and has the steps
+ * played one after the other. What a step does is in talk_steps.c. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

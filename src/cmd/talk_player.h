@@ -86,8 +86,8 @@ enum play player_read(struct player *p);
 /* Writes all that is to be said. PLAY_NEXT: done, or nobody is there to read it. */
 enum play player_write(struct player *p);
 
-/* Waits until every reply is there that is owed to us. PLAY_NEXT: so it is, or the server has closed; for player_settled
- * that is an error. */
+/* Waits until every reply is there that is owed to us. PLAY_NEXT: so it is, or the server has closed; for
+ * player_settled that is an error. */
 enum play player_settle(struct player *p);
 enum play player_settled(struct player *p);
 

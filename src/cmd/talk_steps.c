@@ -22,15 +22,16 @@ static const struct cue *cue_now(const struct player *p)
 
 static enum play mismatch(struct player *p, const struct script_step *s, const char *got)
 {
-    err_set(&p->err, FAULT_MESSAGE, "%s:%d: expected '%s%s', got %s", p->reel->script->name, s->number, s->op->word ? "@" : "",
-            s->op->word ? s->op->word : s->line, got);
+    err_set(&p->err, FAULT_MESSAGE, "%s:%d: expected '%s%s', got %s", p->reel->script->name, s->number,
+            s->op->word ? "@" : "", s->op->word ? s->op->word : s->line, got);
     p->mismatch = true;
     return PLAY_END;
 }
 
 /* ---- saying ---- */
 
-/* What a transcript must not show: the answer to a challenge, also to one that is yet to come, and what AUTH brings with it. */
+/* What a transcript must not show: the answer to a challenge, also to one that is yet to come, and what AUTH brings
+ * with it. */
 static size_t secret_in(const struct player *p, const char *line)
 {
     if (p->message)
@@ -549,8 +550,8 @@ const struct script_op talk_ops[] = {
 struct script *talk_compile(const char *name, const char *text, size_t n, const struct script_vars *vars, struct err *e)
 {
     const struct script_params params = {
-        .name = name, .whose = "talk", .ops = talk_ops, .client = &talk_client_line, .server = &talk_server_line, .vars = vars,
-        .plain = true,
+        .name = name, .whose = "talk", .ops = talk_ops, .client = &talk_client_line, .server = &talk_server_line,
+        .vars = vars, .plain = true,
     };
     return script_compile(&params, text, n, e);
 }

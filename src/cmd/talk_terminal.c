@@ -138,7 +138,8 @@ static bool write_private(const char *path, const struct buf *text, struct err *
 
     if (fd < 0)
         return err_sys(e, FAULT_CANT_CREATE, errno, "cannot write '%s'", path);
-    if (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && fchmod(fd, 0600) < 0) || !file_write_all(fd, text->data, text->len))
+    if (fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && fchmod(fd, 0600) < 0) ||
+        !file_write_all(fd, text->data, text->len))
         err_sys(e, FAULT_IO, errno, "cannot write '%s'", path);
     close(fd);
     return !err_is_set(e);
@@ -179,14 +180,16 @@ static const struct {
     const char *verb, *word;
     uint32_t cap;
 } words[] = {
-    { NULL, "EHLO", 0 }, { NULL, "HELO", 0 }, { NULL, "LHLO", 0 }, { NULL, "MAIL", 0 }, { NULL, "RCPT", 0 }, { NULL, "DATA", 0 },
-    { NULL, "RSET", 0 }, { NULL, "NOOP", 0 }, { NULL, "VRFY", 0 }, { NULL, "EXPN", 0 }, { NULL, "HELP", 0 }, { NULL, "QUIT", 0 },
-    { NULL, "STARTTLS", CAP_STARTTLS }, { NULL, "AUTH", CAP_AUTH }, { NULL, "BDAT", CAP_CHUNKING }, { NULL, "ETRN", CAP_ETRN },
-    { NULL, "XCLIENT", CAP_XCLIENT },
+    { NULL, "EHLO", 0 }, { NULL, "HELO", 0 }, { NULL, "LHLO", 0 },
+    { NULL, "MAIL", 0 }, { NULL, "RCPT", 0 }, { NULL, "DATA", 0 },
+    { NULL, "RSET", 0 }, { NULL, "NOOP", 0 }, { NULL, "VRFY", 0 },
+    { NULL, "EXPN", 0 }, { NULL, "HELP", 0 }, { NULL, "QUIT", 0 },
+    { NULL, "STARTTLS", CAP_STARTTLS }, { NULL, "AUTH", CAP_AUTH }, { NULL, "BDAT", CAP_CHUNKING },
+    { NULL, "ETRN", CAP_ETRN }, { NULL, "XCLIENT", CAP_XCLIENT },
     { "MAIL", "FROM:<", 0 }, { "MAIL", "SIZE=", CAP_SIZE }, { "MAIL", "BODY=8BITMIME", CAP_8BITMIME },
-    { "MAIL", "BODY=BINARYMIME", CAP_BINARYMIME }, { "MAIL", "SMTPUTF8", CAP_SMTPUTF8 }, { "MAIL", "RET=FULL", CAP_DSN },
-    { "MAIL", "RET=HDRS", CAP_DSN }, { "MAIL", "ENVID=", CAP_DSN }, { "MAIL", "AUTH=<>", CAP_AUTH },
-    { "MAIL", "REQUIRETLS", CAP_REQUIRETLS },
+    { "MAIL", "BODY=BINARYMIME", CAP_BINARYMIME }, { "MAIL", "SMTPUTF8", CAP_SMTPUTF8 },
+    { "MAIL", "RET=FULL", CAP_DSN }, { "MAIL", "RET=HDRS", CAP_DSN }, { "MAIL", "ENVID=", CAP_DSN },
+    { "MAIL", "AUTH=<>", CAP_AUTH }, { "MAIL", "REQUIRETLS", CAP_REQUIRETLS },
     { "RCPT", "TO:<", 0 }, { "RCPT", "NOTIFY=", CAP_DSN }, { "RCPT", "ORCPT=rfc822;", CAP_DSN },
     { "BDAT", "LAST", 0 },
 };

@@ -27,7 +27,8 @@ void version_print(void)
     struct strlist places = STRLIST_INIT;
     printf("envoi %s\n\nlibraries, %s:\n", PACKAGE_VERSION, loading);
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
-        printf("  %-10s %-10s %s\n", libraries[i].name, *libraries[i].version ? libraries[i].version : "left out", libraries[i].purpose);
+        printf("  %-10s %-10s %s\n", libraries[i].name,
+               *libraries[i].version ? libraries[i].version : "left out", libraries[i].purpose);
     printf("\nmechanisms:");
     for (const char *const *m = sasl_mechanisms(); *m; m++)
         printf(" %s", *m);

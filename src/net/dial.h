@@ -20,7 +20,8 @@ enum proxy_type { PROXY_NONE, PROXY_SOCKS5, PROXY_HTTP };
 /* All strings are borrowed until dial_free. */
 struct dial_params {
     const char *host;       /* name, IPv4 or IPv6 address (brackets allowed); "" or NULL with unix_path */
-    const char *address;    /* numeric: where `host` is, which is not looked up then; not for a proxy's target. NULL: none */
+    const char *address;    /* numeric: where `host` is, which is not looked up then; not for a proxy's target.
+                               NULL: none */
     int port;
     int mss;                /* largest segment of TCP to offer and send; 0: the system's */
     const char *unix_path;  /* not NULL: a unix socket instead of host and port */

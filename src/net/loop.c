@@ -85,7 +85,8 @@ static bool watch_due(const struct watch *w, const struct pollset *ps, usec now)
 
 static volatile sig_atomic_t caught;
 
-/* A poll that finds something ready does not take the signals that wait: a peer that never pauses would keep them out. */
+/* A poll that finds something ready does not take the signals that wait: a peer that never pauses
+ * would keep them out. */
 static void take_signals(const sigset_t *mask)
 {
     sigset_t blocked;

@@ -45,8 +45,8 @@ struct sasl_params authn_sasl_params(struct authn *l, const struct stream *strea
     return p;
 }
 
-bool authn_start(struct authn *l, const char *mechanism, const struct sasl_params *p, struct buf *initial, bool *has_initial,
-                 struct err *e)
+bool authn_start(struct authn *l, const char *mechanism, const struct sasl_params *p, struct buf *initial,
+                 bool *has_initial, struct err *e)
 {
     sasl_free(l->sasl);
     l->mechanism = mechanism;
@@ -86,9 +86,11 @@ void authn_refused(const struct authn *l, const char *reply, bool temporary, str
 {
     const char *why = l->sasl ? sasl_failure(l->sasl) : NULL;
     err_set(e, temporary ? FAULT_TEMPORARY : FAULT_AUTH, "the server refused the login of '%s' with %s%s%s%s",
-            l->p.account->user ? l->p.account->user : "", l->mechanism, why ? " (" : "", why ? why : "", why ? ")" : "");
+            l->p.account->user ? l->p.account->user : "", l->mechanism,
+            why ? " (" : "", why ? why : "", why ? ")" : "");
     err_stage(e, STAGE_AUTH);
     if (why) /* only what takes tokens says more than the reply */
-        err_hint(e, "the token may have expired, or be for another user or scope: get a new one, or let 'passwordeval' renew it");
+        err_hint(e, "the token may have expired, or be for another user or scope: get a new one,"
+                    " or let 'passwordeval' renew it");
     err_server(e, reply);
 }

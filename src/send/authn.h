@@ -37,13 +37,13 @@ void authn_free(struct authn *l);
 /* Is the server this machine, or a child of ours? */
 bool authn_is_local(const struct authn *l, const struct stream *stream);
 
-/* What may be shown to the server behind the stream: everything under TLS, on this machine, or with the user's word. offered:
- * all that it offers, empty: unknown. Valid as long as l and offered. */
+/* What may be shown to the server behind the stream: everything under TLS, on this machine, or with the user's
+ * word. offered: all that it offers, empty: unknown. Valid as long as l and offered. */
 struct sasl_params authn_sasl_params(struct authn *l, const struct stream *stream, const struct strlist *offered);
 
 /* In place of the login before, if there was one. false: *e is set, as for the next two. */
-bool authn_start(struct authn *l, const char *mechanism, const struct sasl_params *p, struct buf *initial, bool *has_initial,
-                 struct err *e);
+bool authn_start(struct authn *l, const char *mechanism, const struct sasl_params *p, struct buf *initial,
+                 bool *has_initial, struct err *e);
 bool authn_step(struct authn *l, const struct buf *challenge, struct buf *response, struct err *e);
 
 /* The server said yes: has it proved what the mechanism asks? */

@@ -1,6 +1,6 @@
 /* diagnose: what to try next, from what is known. All that is under way, is under way at once, in one task of the
- * loop; rules look at the scene each time something has changed. A rule that wants an attempt looks first whether it was
- * made. */
+ * loop; rules look at the scene each time something has changed. A rule that wants an attempt looks first whether
+ * it was made. */
 #include "send/diagnose.h"
 
 #include <arpa/inet.h>
@@ -210,8 +210,9 @@ static void take_answer(struct diagnosis *d, int which)
     const struct lookup *answer = d->questions[which].answer;
     const struct strlist *found = &answer->addresses;
     if (found->n > ADDRESSES_MAX && (which == HOST_V4 || which == HOST_V6))
-        strlist_add_own(&d->s->notes, xasprintf("of the %zu %s addresses of '%s' only the first %d were tried", found->n,
-                                                which == HOST_V4 ? "IPv4" : "IPv6", answer->name, ADDRESSES_MAX));
+        strlist_add_own(&d->s->notes,
+                        xasprintf("of the %zu %s addresses of '%s' only the first %d were tried", found->n,
+                                  which == HOST_V4 ? "IPv4" : "IPv6", answer->name, ADDRESSES_MAX));
     for (size_t i = 0; i < found->n && i < ADDRESSES_MAX; i++) {
         if (which == HOST_V4 || which == HOST_V6)
             look_at_host(d, found->v[i], i < ADDRESSES_ALL_PORTS);

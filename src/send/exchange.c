@@ -56,7 +56,8 @@ static bool server_is_doubtful(const struct exchange *x, const struct stream *st
 {
     const struct deliver_probe *probe = x->p.probe;
     bool needs_word = probe && probe->any_certificate && !probe->secret_anyway;
-    return needs_word && stream_is_tls(stream) && !stream_tls_facts(stream)->verified && !authn_is_local(&x->authn, stream);
+    return needs_word && stream_is_tls(stream) && !stream_tls_facts(stream)->verified &&
+           !authn_is_local(&x->authn, stream);
 }
 
 /* The name in "NAME=MECHANISM", where the server offers it, as the server writes it; else NULL. */
@@ -139,7 +140,8 @@ static const char *pick(const struct exchange *x, const struct sasl_params *p, s
 }
 
 /* Where only privacy is missing, the user of a probe can do without it. */
-static void explain_privacy(const struct exchange *x, const struct stream *stream, const struct sasl_params *p, struct err *e)
+static void explain_privacy(const struct exchange *x, const struct stream *stream, const struct sasl_params *p,
+                            struct err *e)
 {
     struct sasl_params anyway = *p;
     struct err ignored = ERR_INIT;

@@ -60,7 +60,8 @@ bool route_is_mended(const struct route *r, size_t at, const struct err *end);
 /* What was wrong with the first way, and what to write to go by hop `at` from now on: a sentence. Appends. */
 void route_advise(const struct route *r, size_t at, struct buf *out);
 
-/* What became of the other ports, as the failure over hop `at` is the one told: "; port 587 does not answer". Appends. */
+/* What became of the other ports, as the failure over hop `at` is the one told: "; port 587 does not answer".
+ * Appends. */
 void route_tell_others(const struct route *r, size_t at, struct buf *out);
 
 /* Does e say that no connection, no greeting or no TLS came about, without a word of the server about why? */

@@ -1,5 +1,6 @@
 /* scene: all that a diagnosis has seen, as plain data: the question, the names, this machine, one sight for each
- * attempt at an address and port, ladders. No I/O, no opinion: verdict has that. Whoever shows a diagnosis shows this. */
+ * attempt at an address and port, ladders. No I/O, no opinion: verdict has that. Whoever shows a diagnosis shows
+ * this. */
 #ifndef SEND_SCENE_H
 #define SEND_SCENE_H
 
@@ -57,7 +58,8 @@ struct scene_names {
     struct lookup v4, v6;     /* of the host */
     struct lookup impossible; /* a name that cannot exist: addresses mean that the resolver rewrites "no such name" */
     struct lookup known;      /* a name that exists: does any resolve? Only asked where the host's does not */
-    struct strlist servers;   /* of a domain (MX) or for its users (SRV), best first: "mx.example.net:25"; empty: none */
+    struct strlist servers;   /* of a domain (MX) or for its users (SRV), best first: "mx.example.net:25";
+                                 empty: none */
     bool null_mx;             /* the domain takes no mail (RFC 7505) */
 };
 

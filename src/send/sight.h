@@ -1,6 +1,6 @@
 /* sight: one attempt at one address and port, as far as it goes: connecting, then a look at who is there (greeting,
- * EHLO, STARTTLS, TLS, EHLO, QUIT) by a delivery that delivers nothing. Nobody logs in. What it sees becomes facts of the
- * scene by the events. */
+ * EHLO, STARTTLS, TLS, EHLO, QUIT) by a delivery that delivers nothing. Nobody logs in. What it sees becomes facts
+ * of the scene by the events. */
 #ifndef SEND_SIGHT_H
 #define SEND_SIGHT_H
 

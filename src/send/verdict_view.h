@@ -38,8 +38,10 @@ struct view {
     const struct sight *certificate; /* the one of those whose certificate counts; NULL: none */
     const struct sight *way;      /* the best that works; NULL: none */
     bool straight;                /* it is what the configuration says */
-    bool partly;                  /* so is this one, but `here`, another address of the host, connects and is of no use */
-    int lost;                     /* straight: AF_INET or AF_INET6, by which nothing comes back from the port; 0: none */
+    bool partly;                  /* so is this one, but `here`, another address of the host,
+                                     connects and is of no use */
+    int lost;                     /* straight: AF_INET or AF_INET6, by which nothing comes back from the port;
+                                     0: none */
     bool lost_all;                /* … nor from any other port of the host */
     bool hangs_up_on_tls;         /* here is closed once TLS is begun, and not when nobody speaks */
     const struct sight *control;  /* the control host on the configured port; NULL: none */

@@ -58,7 +58,8 @@ bool script_is_name(const char *name, size_t n)
     return true;
 }
 
-/* The name behind the dollar at text[0] ("$" for "$$"); *whole: octets of all of it. 0: this dollar is nothing but a dollar. */
+/* The name behind the dollar at text[0] ("$" for "$$"); *whole: octets of all of it. 0: this dollar is nothing but
+ * a dollar. */
 static size_t reference(const char *text, size_t n, const char **name, size_t *whole)
 {
     bool braces = n > 1 && text[1] == '{';
@@ -123,7 +124,8 @@ static bool match_pattern(const struct script_step *step, struct script_vars *v,
         return false;
     for (size_t i = 1; i <= step->pattern->re_nsub && i < GROUPS_MAX; i++) {
         bool there = groups[i].rm_so >= 0;
-        char *value = there ? xstrndup(line + groups[i].rm_so, (size_t)(groups[i].rm_eo - groups[i].rm_so)) : xstrdup("");
+        char *value = there ? xstrndup(line + groups[i].rm_so, (size_t)(groups[i].rm_eo - groups[i].rm_so))
+                            : xstrdup("");
         script_set(v, (const char[]){ (char)('0' + i), '\0' }, value);
         free(value);
     }

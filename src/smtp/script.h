@@ -54,9 +54,9 @@ struct script_step {
     regex_t *pattern;     /* own: of an expectation between slashes; NULL: none */
 };
 
-/* Variables stand in the lines and octets of a script that sets one, by @set or a group of a pattern, or for which the caller
- * has set one: $NAME, ${NAME}, and $$ for a dollar. In any other script a dollar is a dollar, so that a transcript plays as
- * it is. */
+/* Variables stand in the lines and octets of a script that sets one, by @set or a group of a pattern, or for which
+ * the caller has set one: $NAME, ${NAME}, and $$ for a dollar. In any other script a dollar is a dollar, so that a
+ * transcript plays as it is. */
 struct script_vars {
     struct strlist names, values;
 };
@@ -87,7 +87,8 @@ void script_set(struct script_vars *v, const char *name, const char *value);
 const char *script_get(const struct script_vars *v, const char *name); /* NULL: not set */
 void script_vars_free(struct script_vars *v);
 
-/* SCRIPT_NAME_OCTETS is played. false: the value is longer than SCRIPT_VALUE_MAX, as of one that doubles itself in a loop. */
+/* SCRIPT_NAME_OCTETS is played. false: the value is longer than SCRIPT_VALUE_MAX, as of one that doubles
+ * itself in a loop. */
 enum { SCRIPT_VALUE_MAX = 256 << 10 };
 bool script_assign(const struct script *s, const struct script_step *step, struct script_vars *v);
 

@@ -76,8 +76,8 @@ enum server_want server_next(struct server *s);
 void server_input(struct server *s, const char *p, size_t n);
 void server_eof(struct server *s);
 
-/* Copies what of the block is not eaten yet: for a driver that uses it otherwise before server_next returns one of those. Not at
- * SERVER_DATA. */
+/* Copies what of the block is not eaten yet: for a driver that uses it otherwise before server_next returns one of
+ * those. Not at SERVER_DATA. */
 void server_hold(struct server *s);
 const struct buf *server_output(const struct server *s);
 void server_wrote(struct server *s, size_t n);
