@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,6 @@ struct run {
     struct sink sink;
     struct arguments arguments;
     struct show_text text;
-    struct show_json json;
     struct strlist inherited;   /* names of the sockets that we were given */
     struct listener *listeners; /* own */
     size_t listeners_n;
@@ -138,9 +138,17 @@ struct run {
     usec end_at;                /* after the last message of --once */
 };
 
-static bool say(const struct run *r)
+__attribute__((format(printf, 2, 3))) static void say(struct run *r, const char *fmt, ...)
 {
-    return !r->sink.opt.json;
+    struct buf line = BUF_INIT;
+    va_list ap;
+
+    if (r->sink.opt.json)
+        return;
+    va_start(ap, fmt);
+    buf_vprintf(&line, fmt, ap);
+    va_end(ap);
+    output_line(r->sink.output, &line);
 }
 
 static void tell_listener(struct run *r, const struct listener *l)
@@ -156,10 +164,10 @@ static void tell_listener(struct run *r, const struct listener *l)
 
     hub_emit(&r->sink.hub, 0, EV_LISTENING, fields);
     hub_emit(&r->sink.news, 0, EV_LISTENING, fields);
-    if (say(r) && l->port)
-        printf("listening on %s:%d%s\n", address, l->port, l->tls ? " with TLS" : "");
-    else if (say(r))
-        printf("listening on %s%s\n", address, l->tls ? " with TLS" : "");
+    if (l->port)
+        say(r, "listening on %s:%d%s\n", address, l->port, l->tls ? " with TLS" : "");
+    else
+        say(r, "listening on %s%s\n", address, l->tls ? " with TLS" : "");
     free(address);
 }
 
@@ -205,9 +213,8 @@ static bool start_listening(struct run *r, struct err *e)
         return false;
     for (size_t i = 0; i < r->listeners_n; i++)
         tell_listener(r, &r->listeners[i]);
-    if (say(r) && r->sink.tls)
-        printf("tls_fingerprint %s\n", tls_server_fingerprint(r->sink.tls));
-    fflush(stdout);
+    if (r->sink.tls)
+        say(r, "tls_fingerprint %s\n", tls_server_fingerprint(r->sink.tls));
     return true;
 }
 
@@ -414,6 +421,7 @@ static size_t gather(struct run *r, struct pollset *ps)
         pollset_until(ps, c->deadline);
     }
     pollset_until(ps, r->end_at);
+    output_waits(r->sink.output, ps);
     listeners = ps->n;
     if (clock_now() < r->no_accept_until)
         pollset_until(ps, r->no_accept_until);
@@ -435,6 +443,7 @@ static void serve(struct run *r)
             continue;
         if (ps.v[0].revents)
             break;
+        output_step(r->sink.output);
         now = clock_now();
         for (size_t i = 0; i < r->clients_n; i++) {
             struct client *c = r->clients[i];
@@ -453,6 +462,8 @@ static void serve(struct run *r)
             r->clients[i]->end(r->clients[i]);
         close_client(r->clients[i]);
     }
+    output_finish(r->sink.output, signal_pipe[0]);
+    output_tell_lost(r->sink.output);
     pollset_free(&ps);
 }
 
@@ -460,13 +471,20 @@ static void serve(struct run *r)
 
 static void on_received(void *ctx, const struct event *ev)
 {
+    struct sink *s = ctx;
     struct buf line = BUF_INIT;
 
-    (void)ctx;
     event_format(ev, "received {octets} octets from <{from}> for {recipients}[[ stored in {stored}]]\n", &line);
-    fwrite(line.data, 1, line.len, stdout);
-    fflush(stdout);
-    buf_free(&line);
+    output_line(s->output, &line);
+}
+
+static void on_news(void *ctx, const struct event *ev)
+{
+    struct sink *s = ctx;
+    struct buf line = BUF_INIT;
+
+    show_json_line(ev, &line);
+    output_line(s->output, &line);
 }
 
 static void on_warning(void *ctx, const struct event *ev)
@@ -490,10 +508,9 @@ static void listen_to_events(struct run *r)
         hub_listen(&s->hub, EV_MASK(EV_WARNING), on_warning, NULL);
     }
     if (s->opt.json) {
-        r->json.out = stdout;
-        show_json_open(&r->json, &s->news);
+        hub_listen(&s->news, EV_ALL & ~EV_BULK, on_news, s);
     } else if (!s->opt.quiet) {
-        hub_listen(&s->news, EV_MASK(EV_RECEIVED), on_received, NULL);
+        hub_listen(&s->news, EV_MASK(EV_RECEIVED), on_received, s);
     }
 }
 
@@ -528,7 +545,8 @@ static bool sink(struct run *r, struct err *e)
     if (!listen_inherited(&r->inherited, e))
         return false;
     s->name = host_name();
-    if (!sink_tls_prepare(s, wants_tls(r), e) || !(s->store = store_open(&s->opt, e)) || !catch_signals(e))
+    s->output = output_new();
+    if (!sink_tls_prepare(s, wants_tls(r), e) || !(s->store = store_open(&s->opt, s->output, e)) || !catch_signals(e))
         return false;
     listen_to_events(r);
     s->block = xmalloc(SINK_BLOCK);
@@ -545,6 +563,7 @@ static void run_free(struct run *r)
 
     stop_listening(r);
     store_close(s->store);
+    output_free(s->output);
     script_free(s->script);
     faults_free(s->faults);
     strlist_free(&s->mechanisms);

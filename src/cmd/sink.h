@@ -1,16 +1,18 @@
 /* sink: what the files of the sink share. sink.c listens and loops; sink_client.c serves one connection,
  * sink_message.c takes its messages; sink_script.c plays a dialogue on one; sink_store.c keeps the messages;
- * sink_faults.c and sink_tls.c know how to misbehave. */
+ * sink_output.c writes to standard output; sink_faults.c and sink_tls.c know how to misbehave. */
 #ifndef CMD_SINK_H
 #define CMD_SINK_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/strlist.h"
 #include "conf/option.h"
+#include "net/loop.h"
 #include "net/stream.h"
 #include "net/tls.h"
 #include "smtp/server.h"
@@ -73,11 +75,34 @@ bool faults_any(const struct faults *f);
 /* What holds at this stage, now that it has come again. about: what it is about; one of n has to match a pattern. */
 struct verdict faults_at(struct faults *f, enum sink_stage stage, const char *const *about, size_t n);
 
+/* ---- sink_output.c ---- */
+
+/* Standard output: never blocks, whoever reads it or not. */
+struct output;
+struct output *output_new(void);
+void output_free(struct output *o); /* NULL is allowed */
+
+/* So much waits that clients should: false again when the reader has taken enough, or nothing for five seconds. Then
+ * nobody reads: lines are counted and forgotten, messages refused. */
+bool output_must_wait(const struct output *o);
+
+void output_line(struct output *o, struct buf *line); /* line is taken */
+
+/* text, then the size octets of the file fd (-1: none): both are taken. False: neither will be written. */
+bool output_message(struct output *o, struct buf *text, int *fd, off_t size, struct err *e);
+
+void output_waits(const struct output *o, struct pollset *ps);
+bool output_step(struct output *o); /* writes what can be written; false: the last could not, errno is set */
+
+/* The end: writes what waits while somebody reads it; less patient when the descriptor signals is readable. */
+void output_finish(struct output *o, int signals);
+void output_tell_lost(const struct output *o); /* on standard error, if anything was */
+
 /* ---- sink_store.c ---- */
 
 /* Where the messages go. */
 struct store;
-struct store *store_open(const struct sink_options *o, struct err *e); /* o is borrowed */
+struct store *store_open(const struct sink_options *o, struct output *out, struct err *e); /* both are borrowed */
 void store_close(struct store *s);
 
 /* One message on its way there: a file that nobody sees until letter_keep. */
@@ -101,6 +126,7 @@ struct sink {
     uint32_t extensions;     /* CAP_ bits */
     char *name;              /* own: for the greeting */
     struct tls_server *tls;  /* own; NULL: no TLS */
+    struct output *output;   /* own: standard output */
     struct store *store;     /* own */
     struct faults *faults;   /* own */
     struct strlist mechanisms; /* of AUTH, to be offered */

@@ -7,8 +7,8 @@
 
 enum { HEAD_MAX = 64 << 10 }; /* octets of a message that are looked through for its Message-ID */
 
-/* Another program's lock on the mbox. */
-enum { LOCK_PATIENCE = 30 * USEC_PER_SEC, LOCK_POLL = USEC_PER_SEC / 20 };
+/* Another program's lock on the mbox; a slow reader of standard output. */
+enum { LOCK_PATIENCE = 30 * USEC_PER_SEC, POLL = USEC_PER_SEC / 20 };
 
 static void write_envelope(struct sink_client *sc, struct buf *out)
 {
@@ -196,18 +196,25 @@ static bool any_accepted(const struct sink_client *sc)
     return false;
 }
 
-static enum io wait_for_lock(struct sink_client *sc)
+static bool held_up(struct sink_client *sc)
+{
+    if (output_must_wait(sc->client.sink->output))
+        return true;
+    if (!sc->letter || !letter_must_wait(sc->letter))
+        return false;
+    if (sc->lock_until == 0)
+        sc->lock_until = clock_deadline(LOCK_PATIENCE);
+    return clock_now() < sc->lock_until;
+}
+
+static enum io wait_for_store(struct sink_client *sc)
 {
     enum io io;
 
-    if (!sc->letter || !letter_must_wait(sc->letter))
-        return IO_DONE;
-    if (sc->lock_until == 0)
-        sc->lock_until = clock_deadline(LOCK_PATIENCE);
-    if (clock_now() >= sc->lock_until)
+    if (!held_up(sc))
         return IO_DONE;
     io = client_say_first(sc);
-    sc->wake = clock_deadline(LOCK_POLL);
+    sc->wake = clock_deadline(POLL);
     return io == IO_DONE ? IO_AGAIN : io;
 }
 
@@ -219,7 +226,7 @@ static enum io keep(struct sink_client *sc)
     enum io io;
 
     begin(sc);
-    io = wait_for_lock(sc);
+    io = wait_for_store(sc);
     if (io != IO_DONE)
         return io;
     if (sc->letter && !letter_keep(sc->letter, &where, &e)) {

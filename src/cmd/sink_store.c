@@ -24,6 +24,7 @@ struct kind {
 struct store {
     const struct kind *kind;
     const char *path;  /* borrowed */
+    struct output *output; /* borrowed */
     int fd;            /* mbox; -1: none */
     unsigned count;
     char host[256];
@@ -35,6 +36,7 @@ struct letter {
     struct buf held;   /* own */
     int fd;            /* what did not fit; -1: nothing yet */
     char *name;        /* own or NULL: of the file in tmp */
+    char last;         /* octet */
 };
 
 static bool spill(struct letter *l, struct err *e)
@@ -121,13 +123,15 @@ static bool maildir_keep(struct letter *l, struct buf *where, struct err *e)
     return ok;
 }
 
-/* ---- what mbox and print share: the message, piece by piece ---- */
+/* ---- what mbox and print share: a file without a name ---- */
 
 static int unlinked_create(struct letter *l, struct err *e)
 {
     (void)l;
     return file_unlinked(e);
 }
+
+/* ---- mbox: "From " line, ">From " quoting (mboxrd), an empty line ---- */
 
 /* Calls take for every part, in order, one buffer's worth at a time. */
 static bool replay(struct letter *l, bool (*take)(void *ctx, const char *p, size_t n), void *ctx, struct err *e)
@@ -148,8 +152,6 @@ static bool replay(struct letter *l, bool (*take)(void *ctx, const char *p, size
         return err_sys(e, FAULT_IO, errno, "cannot store the message");
     return true;
 }
-
-/* ---- mbox: "From " line, ">From " quoting (mboxrd), an empty line ---- */
 
 struct mbox_writer {
     int fd;
@@ -286,25 +288,15 @@ static bool mbox_keep(struct letter *l, struct buf *where, struct err *e)
 
 /* ---- standard output ---- */
 
-static bool print_take(void *ctx, const char *p, size_t n)
-{
-    char *last = ctx;
-
-    if (n > 0)
-        *last = p[n - 1];
-    return fwrite(p, 1, n, stdout) == n;
-}
-
 static bool print_keep(struct letter *l, struct buf *where, struct err *e)
 {
-    char last = '\n';
+    off_t size = 0;
 
     (void)where;
-    if (!replay(l, print_take, &last, e))
-        return false;
-    if (fputs(last == '\n' ? "\n" : "\n\n", stdout) < 0 || fflush(stdout) != 0)
-        return err_sys(e, FAULT_IO, errno, "cannot write to standard output");
-    return true;
+    buf_adds(&l->held, l->last == '\n' ? "\n" : "\n\n");
+    if (l->fd >= 0 && (!spill(l, e) || (size = lseek(l->fd, 0, SEEK_END)) < 0))
+        return err_is_set(e) ? false : err_sys(e, FAULT_IO, errno, "cannot store the message");
+    return output_message(l->store->output, &l->held, &l->fd, size, e);
 }
 
 static const struct kind maildir = { maildir_open, maildir_create, maildir_keep, NULL };
@@ -312,11 +304,12 @@ static const struct kind mbox = { mbox_open, unlinked_create, mbox_keep, mbox_mu
 static const struct kind print = { NULL, unlinked_create, print_keep, NULL };
 static const struct kind discard = { NULL, NULL, NULL, NULL };
 
-struct store *store_open(const struct sink_options *o, struct err *e)
+struct store *store_open(const struct sink_options *o, struct output *out, struct err *e)
 {
     struct store *s = xcalloc(1, sizeof *s);
 
     s->fd = -1;
+    s->output = out;
     s->kind = o->maildir ? &maildir : o->mbox ? &mbox : o->print ? &print : &discard;
     s->path = o->maildir ? o->maildir : o->mbox;
     if (gethostname(s->host, sizeof s->host - 1) < 0 || strpbrk(s->host, "/:"))
@@ -351,6 +344,8 @@ bool letter_add(struct letter *l, const char *p, size_t n, struct err *e)
 {
     if (!l->store->kind->keep)
         return true;
+    if (n > 0)
+        l->last = p[n - 1];
     if (l->held.len + n >= HELD && !spill(l, e))
         return false;
     if (n < HELD) {

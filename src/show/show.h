@@ -59,6 +59,7 @@ void show_probe_close(struct show_probe *p, bool by_us);
 /* One JSON object per event and line: {"event":"client","t":0.001234,"connection":1,"line":"…"}. */
 struct show_json { FILE *out; };
 void show_json_open(struct show_json *j, struct hub *h);
+void show_json_line(const struct event *ev, struct buf *out); /* one of them; appends */
 
 /* A bar on a terminal while a message is sent: drawn from EV_PROGRESS, a few times a second, wiped at the end. */
 struct show_progress {

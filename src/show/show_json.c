@@ -3,11 +3,10 @@
 #include "show/fields.h"
 #include "show/show.h"
 
-static void on_event(void *ctx, const struct event *ev)
+void show_json_line(const struct event *ev, struct buf *out)
 {
-    const struct show_json *s = ctx;
-    struct buf line = BUF_INIT;
-    struct json j = JSON_TO(&line);
+    struct json j = JSON_TO(out);
+
     json_begin_object(&j, NULL);
     json_string(&j, "event", event_word(ev->kind));
     json_seconds(&j, "t", ev->time);
@@ -15,7 +14,15 @@ static void on_event(void *ctx, const struct event *ev)
         json_int(&j, "connection", ev->connection);
     fields_json(&j, ev->fields);
     json_end_object(&j);
-    buf_addc(&line, '\n');
+    buf_addc(out, '\n');
+}
+
+static void on_event(void *ctx, const struct event *ev)
+{
+    const struct show_json *s = ctx;
+    struct buf line = BUF_INIT;
+
+    show_json_line(ev, &line);
     fwrite(line.data, 1, line.len, s->out);
     fflush(s->out);
     buf_free(&line);

@@ -34,6 +34,10 @@ class Sink:
         self.expected = max(1, sum(str(o) in ("--listen", "--listen-tls") for o in options))
         for _ in range(self.expected):
             line = self.line()
+            if "--json" in options:
+                said = json.loads(line)
+                (self.tls_ports if "tls" in said else self.ports).append(said["port"])
+                continue
             address = re.fullmatch(r"listening on (\S+?)(?::(\d+))?( with TLS)?", line)
             assert address, line
             (self.tls_ports if address[3] else self.ports).append(int(address[2] or 0))

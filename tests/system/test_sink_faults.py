@@ -1,9 +1,12 @@
 """The sink misbehaves as it is told, and always in the same way: seen by a socket, and by envoi. Sockets it is handed. That it holds
 out: thousands of connections, clients that die at any octet."""
+import fcntl
+import json
 import mailbox
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -481,3 +484,83 @@ def test_sigterm_with_many_half_way(sink, tmp_path):  # noqa: F811
     assert b"\r\n421 4.4.2 the sink ends\r\n" in text
     for c in [*clients, big]:
         c.close()
+
+
+# ---- standard output that nobody reads ----
+
+PIPE = 4096  # octets: as small as a pipe can be
+
+
+def small_pipe(s):
+    """Nothing of this sink's standard output is read from now on."""
+    fcntl.fcntl(s.process.stdout, fcntl.F_SETPIPE_SZ, PIPE)
+    return s
+
+
+def deliver(s, n, body="x"):
+    """n messages over one connection: the last codes seen for them."""
+    with socket.create_connection(("127.0.0.1", s.ports[0]), timeout=60) as c:
+        return Line(c).play([HI, *[MAIL, RCPT, DATA, body + "\r\n."] * n, QUIT]).split(" ")[5:-1:4]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--print",)])
+def test_nobody_reads(sink, options):  # noqa: F811
+    s = small_pipe(sink(*options))
+    assert deliver(s, 200) == ["250"] * 200
+    s.process.send_signal(signal.SIGTERM)
+    assert s.process.wait(10) == 0
+    told = re.search(r"envoi: (\d+) lines or messages .* standard output", s.errors.read_text())
+    assert told, s.errors.read_text()
+    written = s.process.stdout.read().count(b"received" if options != ("--print",) else b"\n\n")
+    assert int(told[1]) >= 200 - written > 0
+
+
+def test_reads_late_and_gets_all(sink):  # noqa: F811
+    s = small_pipe(sink("--json"))
+    assert deliver(s, 200) == ["250"] * 200
+    s.process.send_signal(signal.SIGTERM)
+    lines = [json.loads(line) for line in s.process.stdout if line.startswith(b"{")]
+    assert s.process.wait(10) == 0 and [line["event"] for line in lines].count("received") == 200
+    assert s.errors.read_text() == ""
+
+
+def test_prints_large_messages_whole_and_in_order(sink):  # noqa: F811
+    s = small_pipe(sink("--print", "--quiet"))
+    bodies = ["%d " % i + "\r\n".join("y" * 900 for _ in range(1 + i % 3 * 200)) for i in range(20)]
+    seen = []
+    reader = threading.Thread(target=lambda: seen.append(s.process.stdout.read()))
+    late = threading.Timer(1, reader.start)  # more than waits in memory has come by then
+    late.start()
+    for body in bodies:
+        assert deliver(s, 1, body) == ["250"]
+    late.join()
+    assert s.end() == 0
+    reader.join()
+    parts = re.split(rb"X-Envelope-From: .*\r\n(?:X-Envelope-.*\r\n)*", seen[0])[1:]
+    assert parts == [body.encode() + b"\r\n\n" for body in bodies]
+
+
+def test_what_nobody_reads_is_refused_in_the_end(sink):  # noqa: F811
+    s = small_pipe(sink("--print", "--quiet"))
+    large = "\r\n".join("y" * 900 for _ in range(1300))
+    assert deliver(s, 3, large) == ["250", "451", "451"]
+    assert "nobody reads standard output" in s.errors.read_text()
+    assert s.end() == 0
+
+
+def test_once_ends_where_nobody_reads(sink):  # noqa: F811
+    s = small_pipe(sink("--once", 100))
+    assert deliver(s, 100) == ["250"] * 100
+    assert s.process.wait(20) == 0
+    assert "standard output" in s.errors.read_text()
+
+
+def test_more_lines_than_wait_hold_up_nobody(sink):  # noqa: F811
+    s = small_pipe(sink("--json"))
+    rcpts = [f"RCPT TO:<{'c' * 60}@{'d' * 60}.{i}.example>" for i in range(300)]
+    with socket.create_connection(("127.0.0.1", s.ports[0]), timeout=60) as c:
+        line = Line(c)
+        line.play([HI, *[MAIL, *rcpts, DATA, TEXT] * 40, QUIT])
+    assert line.seen.count("354") == 40 and set(line.seen) == {"220", "250", "354", "221"}
+    assert s.end() == 0
+    assert "standard output" in s.errors.read_text()
