@@ -329,9 +329,47 @@ static bool check_options(const struct sink *s, struct err *e)
         return err_set(e, FAULT_USAGE, "--auth wants USER:PASS or 'any'");
     if ((o->auth_required || o->auth_mechanisms.n > 0) && !o->auth)
         return err_set(e, FAULT_USAGE, "--auth-required and --auth-mechanisms need --auth");
-    if (o->script && (faults_any(s->faults) || o->drip > 0))
-        return err_set(e, FAULT_USAGE, "--reject, --delay, --drop and --drip cannot be used with --script") ||
-               err_hint(e, "a script says such things itself: see envoi-dialogue(7)");
+    return true;
+}
+
+/* A script is the whole server: what these would do, it says itself or leaves out. */
+static bool check_script(const struct settings *said, struct err *e)
+{
+    static const struct { const char *name, *option; } ignored[] = {
+        { "maildir", "--maildir" }, { "mbox", "--mbox" }, { "print", "--print" }, { "auth", "--auth" },
+        { "extensions", "--extensions" }, { "size", "--size" }, { "recipients", "--recipients" }, { "lmtp", "--lmtp" },
+        { "idle", "--idle" }, { "reject", "--reject" }, { "delay", "--delay" }, { "drop", "--drop" },
+        { "drip", "--drip" },
+    };
+
+    if (!settings_get(said, "script")->set)
+        return true;
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        if (settings_get(said, ignored[i].name)->set)
+            return err_set(e, FAULT_USAGE, "'%s' cannot be used with --script", ignored[i].option) ||
+                   err_hint(e, "a script says itself what is offered, refused and read: see envoi-dialogue(7)");
+    return true;
+}
+
+/* Nothing is asked for at a stage that cannot come. */
+static bool check_stages(const struct sink *s, struct err *e)
+{
+    const struct { enum sink_stage stage; uint32_t cap; const char *anyway; } stages[] = {
+        { SINK_AT_AUTH, CAP_AUTH, s->opt.auth_required ? "auth-required" : NULL },
+        { SINK_AT_STARTTLS, CAP_STARTTLS, NULL },
+    };
+    const char *fault = faults_option(s->faults, SINK_AT_AUTH);
+
+    if (fault && !s->opt.auth)
+        return err_set(e, FAULT_USAGE, "--%s at the stage 'auth' needs --auth", fault) ||
+               err_hint(e, "offer AUTH with --auth=any or --auth=USER:PASS");
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        const char *option = faults_option(s->faults, stages[i].stage), *word = cap_word(stages[i].cap);
+        option = option ? option : stages[i].anyway;
+        if (option && !(s->extensions & stages[i].cap))
+            return err_set(e, FAULT_USAGE, "--%s has no effect: %s is not among --extensions", option, word) ||
+                   err_hint(e, "add %s to --extensions, or leave --%s out", word, option);
+    }
     return true;
 }
 
@@ -538,7 +576,8 @@ static bool sink(struct run *r, struct err *e)
 {
     struct sink *s = &r->sink;
 
-    if (!check_options(s, e) || !choose_extensions(s, e) || !choose_mechanisms(s, e))
+    if (!check_script(&r->arguments.said[0], e) || !check_options(s, e) || !choose_extensions(s, e) ||
+        !check_stages(s, e) || !choose_mechanisms(s, e))
         return false;
     if (s->opt.script && !(s->script = script_load(s->opt.script, e)))
         return false;

@@ -198,9 +198,12 @@ static bool concerns(const struct mishap *f, enum sink_stage stage, const char *
     return false;
 }
 
-bool faults_any(const struct faults *f)
+const char *faults_option(const struct faults *f, enum sink_stage stage)
 {
-    return f->n > 0;
+    for (size_t i = 0; i < f->n; i++)
+        if (f->v[i].stage == stage)
+            return kinds[f->v[i].kind].option;
+    return NULL;
 }
 
 struct verdict faults_at(struct faults *f, enum sink_stage stage, const char *const *about, size_t n)

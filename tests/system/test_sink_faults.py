@@ -191,7 +191,14 @@ def test_commands_in_one_packet_with_a_login(sink):  # noqa: F811
     ("--delay=mail:x", "delay"), ("--delay=mail:1:x", "'x' is not a number of times"), ("--drop=mail:0", "'0' is not a number of times"),
     ("--drop=body=x", "'x' is not a number of octets"), ("--reject=body:550", "only be dropped"), ("--tls=foo", "tls"),
     ("--reject=mail:550:a\rb", "one line"), ("--tls=expired --tls-cert=x --tls-key=x", "certificate"),
-    ("--script=/dev/null --drop=mail", "cannot be used with --script"),
+    ("--script=/dev/null --drop=mail", "'--drop' cannot be used with --script"),
+    *((f"--script=/dev/null {option}", "cannot be used with --script") for option in (
+        "--maildir=x", "--mbox=x", "--print", "--auth=any", "--extensions=none", "--size=1", "--recipients=1", "--lmtp", "--idle=1", "--drip=1")),
+    *((f"{fault} {rest}".strip(), "needs --auth") for fault in ("--reject=auth:535", "--delay=auth:1", "--drop=auth=PLAIN") for rest in ("", "--reject=mail:550")),
+    ("--reject=auth:535 --auth=any --extensions=-AUTH", "AUTH is not among --extensions"),
+    ("--auth=any --auth-required --extensions=SIZE", "AUTH is not among --extensions"),
+    ("--reject=starttls:454 --extensions=-STARTTLS", "STARTTLS is not among --extensions"),
+    ("--delay=starttls:1 --extensions=none", "STARTTLS is not among --extensions"),
     ("--auth-mechanisms=PLAIN", "need --auth"), ("--auth=any --auth-mechanisms=SCRAM-SHA-256", "both sides know: --auth=USER:PASS"), ("--auth=a:b --auth-mechanisms=FOO", "it knows PLAIN"),
 ])
 def test_bad_options(options, words):
