@@ -131,7 +131,8 @@ class FaultServer:
         self.listener.listen(64)
         self.port = self.listener.getsockname()[1]
         self.over, self.threads = threading.Event(), []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
         return self
 
     def __exit__(self, *_):
@@ -139,6 +140,7 @@ class FaultServer:
         self.over.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.acceptor.join(10)  # or a thread that was just started may not be in the list yet
         for thread in self.threads:
             thread.join(10)
 
