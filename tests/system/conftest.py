@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 import certs as certificates
+import netbed
 import servers as real
 
 # A sanitized envoi: LeakSanitizer's walk of thread-local storage crashes now and then where a library was loaded late.
@@ -92,6 +93,16 @@ def smtp_sink(run_dir, certs):
     yield start
     for server in started:
         real.stop(server)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """The bed of network namespaces of netbed.py, one for a file of tests; each test begins with reset()."""
+    try:
+        with netbed.Bed() as bed:
+            yield bed
+    except netbed.NotHere as why:
+        pytest.skip(f"no bed of network namespaces: {why}")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -129,6 +129,9 @@ class FaultServer:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(64)
+        return self._begin()
+
+    def _begin(self):
         self.port = self.listener.getsockname()[1]
         self.over, self.threads = threading.Event(), []
         self.acceptor = threading.Thread(target=self._accept, daemon=True)

@@ -156,15 +156,13 @@ class Port(FaultServer):
         kind = "old-tls" if "old-tls" in self.words else self.words.one_of(CERTIFICATES, "good")
         tls = context(certs, name, kind) if has_tls else None
         super().__init__(tls=tls, implicit="implicit" in self.words, auth="no-auth" not in self.words)
-        self.listener, self.over, self.threads = listener, threading.Event(), []
-        self.port = listener.getsockname()[1]
+        self.listener = listener
 
     def conversation(self, sock):
         return Talk(self, sock)
 
     def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
+        return self._begin()
 
     def __exit__(self, *_):
         try:

@@ -19,19 +19,10 @@ ROUTERS = {"hop1": (1, ROUTER1), "hop2": (2, ROUTER2)}
 pytestmark = pytest.mark.skipif(not os.access(PROBE, os.X_OK), reason=f"no reach_probe: {PROBE}")
 
 
-@pytest.fixture(scope="module")
-def made():
-    try:
-        with netbed.Bed() as bed:
-            yield bed
-    except netbed.NotHere as why:
-        pytest.skip(f"no bed of network namespaces: {why}")
-
-
 @pytest.fixture
-def bed(made):
-    made.reset()
-    return made
+def bed(networks):
+    networks.reset()
+    return networks
 
 
 def probe(bed, what, milliseconds, *rows):

@@ -13,20 +13,11 @@ from misserver import NAME, MisServer
 from netbed import SERVER, mail_host
 
 
-@pytest.fixture(scope="module")
-def made():
-    try:
-        with netbed.Bed() as bed:
-            yield bed
-    except netbed.NotHere as why:
-        pytest.skip(f"no bed of network namespaces: {why}")
-
-
 @pytest.fixture
-def bed(made):
-    made.reset()
-    made.serve_names(mail_host())
-    return made
+def bed(networks):
+    networks.reset()
+    networks.serve_names(mail_host())
+    return networks
 
 
 @pytest.fixture
