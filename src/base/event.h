@@ -22,6 +22,8 @@ enum event_kind {
     EV_ADVICE,      /* text: what did not work and what does, and how to have that at once from now on */
     EV_LOOKUP,      /* host, addresses (list) */
     EV_MX,          /* domain, hosts (list, best first), implicit (bool: no MX record), secure (bool) */
+    EV_POLICY,      /* domain, host, wanted (level), why, tlsa (records), mode (of MTA-STS), mx_secure (bool), skipped
+                       (why this host is not used) */
     EV_CONNECTING,  /* host, address, port */
     EV_CONNECT_FAILED, /* host, address, port, reason, errno */
     EV_CONNECTED,   /* host, address, port, local */
@@ -46,7 +48,7 @@ enum event_kind {
     EV_SECRET,      /* source, user: a secret was found, and where; never the secret itself */
     EV_AUTH,        /* mechanism, user, ok (bool) */
     EV_PHASE,       /* name, us: a phase of the connection ended and took so many microseconds */
-    EV_RECIPIENT,   /* address, fate, code, enhanced, reply */
+    EV_RECIPIENT,   /* address, fate, code, enhanced, reply; with `host mx`: host, policy ("dane:dane", wanted:got) */
     EV_CLOSED,      /* reason; "dropped": we did, without a word */
     EV_RESULT,      /* the end of one delivery: the fields of the log line, in its order */
     EV_RECEIVED,    /* sink: from, recipients (list), octets, stored, peer, helo, protocol, tls (version), user,

@@ -28,6 +28,10 @@ struct account {
     char *name;                /* own; NULL: from the command line alone */
     /* server */
     char *host;                /* NULL: unset */
+    bool mx;                   /* host is "mx": straight to the mail exchangers of the recipients' domains */
+    char *dns_server;          /* as dns_params.server */
+    char *dns_anchor;          /* as dns_params.anchor */
+    bool dnssec;               /* validate what name servers say */
     struct strlist ports;      /* bound: numbers in the order to try them; none: socket is used. With several TLS is on,
                                   and begins as usual on each */
     long port;                 /* the first of them; 0: none */
@@ -57,6 +61,8 @@ struct account {
     char *tls_trust_file, *tls_crl_file, *tls_key_file, *tls_cert_file, *tls_priorities, *tls_host_override;
     struct strlist tls_fingerprint;
     bool tls_certcheck;
+    struct strlist tls_policy; /* levels, for all domains or one (send/policy.h), where mx */
+    bool requiretls;           /* RFC 8689: the message goes over protected connections only, all the way */
     /* envelope and message */
     struct strlist from;       /* addresses and patterns */
     char *from_full_name;

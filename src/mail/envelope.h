@@ -46,6 +46,12 @@ void envelope_add(struct envelope *env, const char *address);
 /* A second envelope like the first: the same sender, recipients and DSN wishes, every fate pending. */
 void envelope_copy(struct envelope *to, const struct envelope *from);
 
+/* The same with only the n recipients at those places of `from`, in that order … */
+void envelope_pick(struct envelope *to, const struct envelope *from, const size_t *at, size_t n);
+
+/* … and their fates and replies back to where they were picked from. */
+void envelope_put_back(struct envelope *from, const struct envelope *picked, const size_t *at);
+
 /* Every recipient is pending again. */
 void envelope_reset(struct envelope *env);
 

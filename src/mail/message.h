@@ -75,6 +75,10 @@ bool message_spool(struct message *m, struct err *e);
 bool message_spool_step(struct message *m, struct err *e);
 int message_source_fd(const struct message *m);
 
+/* A second reader of a complete message: the same headers as they are now and the same body, with a position of its
+ * own. What m holds is borrowed until message_free(copy). */
+void message_share(struct message *copy, const struct message *m);
+
 /* The descriptor whose readiness message_next waits for next, -1 when it would not wait. */
 int message_wait_fd(const struct message *m);
 

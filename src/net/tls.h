@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/strlist.h"
+#include "net/dns.h"
 
 /* All strings are borrowed. */
 struct tls_params {
@@ -24,6 +25,9 @@ struct tls_params {
     const struct strlist *fingerprints; /* SHA-256 (SHA-1, MD5 by length) of the certificate as hex with or without
                                            colons, or "sha256-spki:HEX"; any match accepts, without further check; NULL
                                            or empty: none */
+    const struct dns_answer *tlsa;       /* TLSA records (RFC 6698; usages 2 and 3 as RFC 7672 3.1 has them) decide in
+                                            place of the trusted certificates; NULL: none */
+    const struct strlist *names;         /* names beside host that a certificate may have under usage 2; NULL: none */
     const char *key_file;       /* PEM or a PKCS#11 URL; NULL: no client certificate */
     const char *cert_file;
     const char *priorities;     /* GnuTLS priority string; NULL: "NORMAL" without TLS 1.0 and 1.1 */
@@ -52,11 +56,11 @@ struct tls_facts {
     char *group;   /* own or NULL: key exchange, "X25519" */
     bool resumed;
     bool verified; /* by trust or by fingerprint */
-    const char *how; /* "trust", "fingerprint", "issuer" (any_name), "name" (any_issuer), "none" */
+    const char *how; /* "trust", "dane", "fingerprint", "issuer" (any_name), "name" (any_issuer), "none" */
     char *problem;   /* own or NULL: why it is not verified, where that was tolerated */
     struct strlist problems; /* the same as words, worst first: "revoked", "bad-signature", "untrusted-issuer", "weak",
                                 "expired", "not-yet-valid", "wrong-name", "wrong-purpose", "old-crl",
-                                "wrong-fingerprint", "no-certificate" */
+                                "wrong-fingerprint", "wrong-tlsa", "no-certificate" */
     char *local;     /* own or NULL: subject of our own certificate, where one was sent */
     char *description; /* own or NULL: GnuTLS's words for the session, "(TLS1.3)-(ECDHE-…" */
     struct tls_certificate *chain; /* own, n of them, the peer's own first */

@@ -83,6 +83,9 @@ struct hop_end deliver_hop_end(const struct deliver *d);
 /* Was the connection encrypted, at least in the end? */
 bool deliver_is_tls(const struct deliver *d);
 
+/* How well the connection was protected, in the end. */
+enum tls_level deliver_level(const struct deliver *d);
+
 /* Did a stop of the probe close it; was XCLIENT accepted? */
 bool deliver_dropped(const struct deliver *d);
 bool deliver_had_xclient(const struct deliver *d);

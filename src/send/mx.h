@@ -23,6 +23,8 @@ struct mx_list {
     bool implicit;   /* there is no MX: the domain itself is the host */
     bool literal;    /* "[192.0.2.1]": the address itself is */
     bool secure;     /* the answer was validated */
+    int enhanced[3]; /* with an error: the RFC 3463 status it amounts to: 5.1.2 no such domain, 5.1.10 null MX, 4.4.3 no
+                        answer, 5.1.3 no domain name */
 };
 
 void mx_list_free(struct mx_list *l);

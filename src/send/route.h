@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/strlist.h"
 #include "conf/account.h"
+#include "send/policy.h"
 #include "smtp/session.h"
 
 struct hop {
@@ -23,6 +24,12 @@ struct hop {
     int family;           /* AF_INET, AF_INET6: only this one; 0: whatever the account allows */
     usec connect_within;  /* longest wait for a connection, as another way is left; 0: the usual one … */
     usec open_within;     /* … and for greeting and TLS, as more was waited for before, in vain */
+    bool exchanger;       /* one of several mail exchangers: what it does not take now the next may, and where TLS does
+                             not come up at the level MAY, it is tried once more in clear */
+    enum tls_level wanted; /* of a mail exchanger */
+    bool report;          /* MTA-STS testing: a certificate that would not do is told, and gone on with */
+    const struct dns_answer *tlsa; /* borrowed; NULL: no DANE */
+    struct strlist names; /* own: names beside host that usage 2 accepts (RFC 7672 3.2.2) */
     const char *failed;   /* how the delivery failed, in words that follow a port's name; NULL: it did not, yet … */
     enum stage failed_at;
 };
