@@ -3,6 +3,7 @@
 #ifndef NET_GNUTLS_DOOR_H
 #define NET_GNUTLS_DOOR_H
 
+#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -59,12 +60,18 @@
     X(gnutls_certificate_get_ours)                 \
     X(gnutls_certificate_get_peers)                \
     X(gnutls_certificate_verify_peers)             \
+    X(gnutls_x509_trust_list_init)                 \
+    X(gnutls_x509_trust_list_deinit)               \
+    X(gnutls_x509_trust_list_add_cas)              \
+    X(gnutls_x509_trust_list_verify_crt2)          \
     /* certificates */                             \
     X(gnutls_fingerprint)                          \
+    X(gnutls_hash_fast)                            \
     X(gnutls_pem_base64_encode2)                   \
     X(gnutls_x509_crt_init)                        \
     X(gnutls_x509_crt_deinit)                      \
     X(gnutls_x509_crt_import)                      \
+    X(gnutls_x509_crt_verify)                      \
     X(gnutls_x509_crt_get_dn3)                     \
     X(gnutls_x509_crt_get_issuer_dn3)              \
     X(gnutls_x509_crt_get_dn_by_oid)               \
@@ -73,6 +80,9 @@
     X(gnutls_x509_crt_get_expiration_time)         \
     X(gnutls_x509_crt_get_pk_algorithm)            \
     X(gnutls_x509_crt_get_key_id)                  \
+    X(gnutls_pubkey_init)                          \
+    X(gnutls_pubkey_deinit)                        \
+    X(gnutls_pubkey_import)                        \
     X(gnutls_pk_get_name)                          \
     /* the made certificate of a server */         \
     X(gnutls_rnd)                                  \

@@ -16,6 +16,12 @@ bool tls_params_check(const struct tls_params *p, struct err *e)
     return without_tls(e);
 }
 
+bool tls_tlsa_usable(const struct dns_record *r)
+{
+    (void)r;
+    return false;
+}
+
 enum io stream_tls_client(struct stream *s, const struct tls_params *params, struct err *e)
 {
     (void)s, (void)params;

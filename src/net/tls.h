@@ -25,9 +25,10 @@ struct tls_params {
     const struct strlist *fingerprints; /* SHA-256 (SHA-1, MD5 by length) of the certificate as hex with or without
                                            colons, or "sha256-spki:HEX"; any match accepts, without further check; NULL
                                            or empty: none */
-    const struct dns_answer *tlsa;       /* TLSA records (RFC 6698; usages 2 and 3 as RFC 7672 3.1 has them) decide in
-                                            place of the trusted certificates; NULL: none */
-    const struct strlist *names;         /* names beside host that a certificate may have under usage 2; NULL: none */
+    const struct dns_answer *tlsa;      /* TLSA records (RFC 6698; usages 2 and 3 as RFC 7672 3.1 has them) decide in
+                                           place of the trusted certificates, whatever `verify` says; where none is
+                                           usable nobody is accepted. NULL: none */
+    const struct strlist *names;        /* names beside host that a certificate may have under usage 2; NULL: none */
     const char *key_file;       /* PEM or a PKCS#11 URL; NULL: no client certificate */
     const char *cert_file;
     const char *priorities;     /* GnuTLS priority string; NULL: "NORMAL" without TLS 1.0 and 1.1 */
@@ -35,6 +36,10 @@ struct tls_params {
     bool (*key_password)(void *ctx, const char *file, char **password, struct err *e);
     void *ctx;
 };
+
+/* Can the TLSA record say who a server is? Usage 2 or 3 with a known selector and matching type, and a digest of the
+ * right length or a certificate or key that can be read (RFC 7672 2.2 and 3.1). */
+bool tls_tlsa_usable(const struct dns_record *r);
 
 /* Checks files, priorities and fingerprints without a connection, so that a mistake is found before one is made. */
 bool tls_params_check(const struct tls_params *p, struct err *e);

@@ -60,6 +60,21 @@ bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials
 
 /* tls_verify.c: GnuTLS's callback: is this peer the one we want? Leaves the reason in tls.why. */
 int tls_verify(gnutls_session_t session);
+
+/* Names as tls_params has them, days and purpose of a chain and its way to what is trusted. NULL: the peer's, and the
+ * credentials' trust. Verified: that is how. */
+struct tls_chain {
+    gnutls_x509_trust_list_t trust;
+    gnutls_x509_crt_t *v;
+    unsigned n;
+};
+bool tls_verify_chain(struct tls *t, const struct tls_chain *c, const char *how);
 bool tls_fingerprint_check(const char *fingerprint, struct err *e);
+
+/* tls_dane.c: the chain, the peer's own first, against params.tlsa. */
+bool tls_dane_verify(struct tls *t, const gnutls_datum_t *certificates, unsigned n);
+
+/* Which record would do. mistake: what else would, as "…, or "; NULL: somebody may be in between. Always false. */
+bool tls_dane_hint(const struct tls *t, const char *mistake, struct err *e);
 
 #endif

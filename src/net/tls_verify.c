@@ -96,7 +96,7 @@ static const char *date(long long seconds, char text[16])
     return text;
 }
 
-/* The certificate of the chain that a fault of time concerns; the peer's own where none stands out. */
+/* The certificate of the chain that a fault of time concerns. NULL: none, so it is a trusted one. */
 static const struct tls_certificate *culprit(const struct tls_facts *f,
                                              bool (*concerned)(const struct tls_certificate *, long long))
 {
@@ -104,7 +104,7 @@ static const struct tls_certificate *culprit(const struct tls_facts *f,
     for (size_t i = 0; i < f->n; i++)
         if (concerned(&f->chain[i], now))
             return &f->chain[i];
-    return &f->chain[0];
+    return NULL;
 }
 
 static bool is_expired(const struct tls_certificate *c, long long now)
@@ -120,7 +120,9 @@ static bool is_too_young(const struct tls_certificate *c, long long now)
 /* Names the certificate when it is not the peer's own. */
 static void add_owner(const struct tls_facts *f, const struct tls_certificate *c, struct buf *out)
 {
-    if (c != &f->chain[0])
+    if (!c)
+        buf_adds(out, "has a trusted issuer whose certificate ");
+    else if (c != &f->chain[0])
         buf_printf(out, "has an issuer, '%s', whose certificate ", c->subject);
 }
 
@@ -129,7 +131,10 @@ static void say_expired(const struct tls *t, struct buf *out)
     char day[16];
     const struct tls_certificate *c = culprit(&t->facts, is_expired);
     add_owner(&t->facts, c, out);
-    buf_printf(out, "expired on %s", date(c->not_after, day));
+    if (c)
+        buf_printf(out, "expired on %s", date(c->not_after, day));
+    else
+        buf_adds(out, "expired");
 }
 
 static void say_not_yet(const struct tls *t, struct buf *out)
@@ -137,7 +142,10 @@ static void say_not_yet(const struct tls *t, struct buf *out)
     char day[16];
     const struct tls_certificate *c = culprit(&t->facts, is_too_young);
     add_owner(&t->facts, c, out);
-    buf_printf(out, "is valid from %s only", date(c->not_before, day));
+    if (c)
+        buf_printf(out, "is valid from %s only", date(c->not_before, day));
+    else
+        buf_adds(out, "is not valid yet");
 }
 
 static void say_issuer(const struct tls *t, struct buf *out)
@@ -145,7 +153,9 @@ static void say_issuer(const struct tls *t, struct buf *out)
     const struct tls_certificate *last = &t->facts.chain[t->facts.n - 1];
     const char *file = t->params->trust_file;
     bool system = !file || ascii_ieq(file, "system");
-    if (t->facts.n == 1 && strcmp(last->subject, last->issuer) == 0)
+    if (t->params->tlsa)
+        buf_adds(out, "was not issued by the certificate that its TLSA records name");
+    else if (t->facts.n == 1 && strcmp(last->subject, last->issuer) == 0)
         buf_adds(out, "is self-signed");
     else
         buf_printf(out, "was issued by '%s', which is not among the trusted certificates of %s%s%s", last->issuer,
@@ -155,13 +165,15 @@ static void say_issuer(const struct tls *t, struct buf *out)
 static void say_name(const struct tls *t, struct buf *out)
 {
     enum { SHOWN = 5 };
-    const struct strlist *names = &t->facts.chain[0].names;
+    const struct strlist *names = &t->facts.chain[0].names, *others = t->params->names;
     buf_adds(out, names->n > 0 ? "is for " : "names no host, ");
     for (size_t i = 0; i < names->n && i < SHOWN; i++)
         buf_printf(out, "%s, ", names->v[i]);
     if (names->n > SHOWN)
         buf_printf(out, "and %zu more, ", names->n - SHOWN);
     buf_printf(out, "not for '%s'", t->params->host);
+    for (size_t i = 0; others && i < others->n; i++)
+        buf_printf(out, " or '%s'", others->v[i]);
 }
 
 static void say_revoked(const struct tls *t, struct buf *out)
@@ -237,11 +249,17 @@ static void give_hint(const struct tls *t, enum hint_kind kind, struct err *e)
         err_hint(e, "is this machine's clock right? it says %s", date(time(NULL), day));
         break;
     case HINT_TRUST:
+        if (t->params->tlsa) {
+            tls_dane_hint(t, NULL, e);
+            break;
+        }
         err_hint(e, "give its issuer's certificate with 'tls_trust_file FILE', or, once you are sure of it, trust "
                     "just this one with 'tls_fingerprint %s'", c->sha256);
         break;
     case HINT_NAME:
-        if (c->names.n > 0)
+        if (t->params->tlsa)
+            tls_dane_hint(t, "get a certificate for that name, or ", e);
+        else if (c->names.n > 0)
             err_hint(e, "if that is the right server, set 'host' or 'tls_host_override' to '%s'", c->names.v[0]);
         break;
     case HINT_CRL:
@@ -254,6 +272,8 @@ static bool not_trusted(struct tls *t, unsigned status)
 {
     struct buf text = BUF_INIT;
     enum hint_kind hint = HINT_NONE;
+    if (t->params->tlsa && (status & GNUTLS_CERT_SIGNER_NOT_FOUND))
+        strlist_add(&t->facts.problems, "wrong-tlsa");
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         if (!(status & reasons[i].status))
             continue;
@@ -272,29 +292,42 @@ static bool not_trusted(struct tls *t, unsigned status)
 
 /* --- the callback ------------------------------------------------------------------------------------------------ */
 
-static bool by_trust(struct tls *t)
+/* What GnuTLS finds wrong with the chain, for this name. NULL: for any. */
+static int chain_status(const struct tls *t, const struct tls_chain *c, const char *name, unsigned *status)
 {
-    const char *host = t->params->host;
     unsigned char address[16];
-    unsigned size = inet_pton(AF_INET, host, address) == 1 ? 4 : inet_pton(AF_INET6, host, address) == 1 ? 16 : 0;
+    unsigned size = !name ? 0 : inet_pton(AF_INET, name, address) == 1 ? 4
+                                : inet_pton(AF_INET6, name, address) == 1 ? 16 : 0;
     gnutls_typed_vdata_st wanted[] = {
-        { .type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)host, .size = 0 },
+        { .type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)name, .size = 0 },
         { .type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER, .size = 0 },
     };
     if (size > 0)
         wanted[0] = (gnutls_typed_vdata_st){ .type = GNUTLS_DT_IP_ADDRESS, .data = address, .size = size };
+    unsigned first = name ? 0 : 1;
+    const unsigned strength = GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_LOW); /* as NORMAL has it */
+    if (c)
+        return t->api->gnutls_x509_trust_list_verify_crt2(c->trust, c->v, c->n, wanted + first, 2 - first, strength,
+                                                          status, NULL);
+    return t->api->gnutls_certificate_verify_peers(t->session, wanted + first, 2 - first, status);
+}
 
-    unsigned status = 0, first = t->params->any_name ? 1 : 0;
-    int rc = t->api->gnutls_certificate_verify_peers(t->session, wanted + first, 2 - first, &status);
+bool tls_verify_chain(struct tls *t, const struct tls_chain *c, const char *how)
+{
+    const struct tls_params *p = t->params;
+    unsigned status = 0;
+    int rc = chain_status(t, c, p->any_name && !p->tlsa ? NULL : p->host, &status);
+    for (size_t i = 0; rc >= 0 && p->names && i < p->names->n && (status & GNUTLS_CERT_UNEXPECTED_OWNER); i++)
+        rc = chain_status(t, c, p->names->v[i], &status);
     if (rc < 0)
-        return err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' cannot be checked: %s", host,
+        return err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' cannot be checked: %s", p->host,
                        t->api->gnutls_strerror(rc));
-    if (t->params->any_issuer)
+    if (p->any_issuer && !p->tlsa)
         status &= GNUTLS_CERT_UNEXPECTED_OWNER;
     if (status != 0)
         return not_trusted(t, status);
     t->facts.verified = true;
-    t->facts.how = t->params->any_name ? "issuer" : t->params->any_issuer ? "name" : "trust";
+    t->facts.how = how;
     return true;
 }
 
@@ -302,15 +335,19 @@ static bool accept_peer(struct tls *t)
 {
     const struct tls_params *p = t->params;
     unsigned n = 0;
-    const gnutls_datum_t *leaf = t->api->gnutls_certificate_get_peers(t->session, &n);
+    const gnutls_datum_t *chain = t->api->gnutls_certificate_get_peers(t->session, &n);
     tls_facts_chain(t);
-    if (!leaf || t->facts.n == 0) {
+    if (!chain || t->facts.n == 0) {
         strlist_add(&t->facts.problems, "no-certificate");
         return err_set(&t->why, FAULT_CERTIFICATE, "the server '%s' shows no certificate", p->host);
     }
     if (p->fingerprints && p->fingerprints->n > 0)
-        return by_fingerprint(t, leaf);
-    return !p->verify || (p->any_name && p->any_issuer) || by_trust(t);
+        return by_fingerprint(t, chain);
+    if (p->tlsa)
+        return tls_dane_verify(t, chain, n);
+    if (!p->verify || (p->any_name && p->any_issuer))
+        return true;
+    return tls_verify_chain(t, NULL, p->any_name ? "issuer" : p->any_issuer ? "name" : "trust");
 }
 
 int tls_verify(gnutls_session_t session)
