@@ -97,6 +97,12 @@ static bool fail(struct deliver *d, struct err *e)
     return finish(d);
 }
 
+/* NULL: in clear. */
+static const struct tls_facts *tls_facts(const struct deliver *d)
+{
+    return stream_is_tls(d->stream) ? stream_tls_facts(d->stream) : NULL;
+}
+
 /* ---- what moves, for whoever wants to see it ---- */
 
 static void tell_octets(const struct deliver *d, bool sent, const char *p, size_t n)
@@ -276,7 +282,8 @@ static bool next_job(struct deliver *d)
     for (size_t i = 0; i < env->n && d->job.n < most; i++)
         if (env->rcpts[i].fate == RCPT_PENDING)
             d->slice[d->job.n++] = i;
-    d->transactions++;
+    if (d->transactions++ == 0)
+        deliver_tls_report(d->p.hub, d->p.connection, d->p.hop, tls_facts(d));
     d->octets = 0;
     d->job_open = true;
     session_job(d->session, &d->job);
@@ -622,7 +629,7 @@ struct deliver *deliver_new(const struct deliver_params *p)
     };
     d->exchange = exchange_new(&exchange);
     d->tls = deliver_tls_params(p->account, p->hop, p->credentials);
-    d->tls.tolerate = p->look || d->probe.any_certificate;
+    d->tls.tolerate |= p->look || d->probe.any_certificate;
     d->tls.verify |= d->tls.tolerate;
     d->tls.sni = d->probe.sni;
     d->tls.any_name = d->probe.any_name;

@@ -55,6 +55,10 @@ struct tls_params deliver_tls_params(const struct account *a, const struct hop *
 /* Emits EV_TLS and EV_CERTIFICATE. NULL: nothing. */
 void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_facts *f);
 
+/* Where a hop's failures are only reported (hop.report): EV_WARNING with what a policy in force would have refused. f
+ * NULL: the connection is in clear. */
+void deliver_tls_report(struct hub *hub, unsigned connection, const struct hop *hop, const struct tls_facts *f);
+
 struct deliver;
 
 struct deliver *deliver_new(const struct deliver_params *p);

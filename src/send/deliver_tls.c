@@ -1,14 +1,29 @@
 /* deliver_tls: what an account and a hop ask of TLS, and what TLS turned out to be, as events. */
+#include <stdlib.h>
 #include <time.h>
 
 #include "send/deliver.h"
 
 enum { SECONDS_PER_DAY = 24 * 60 * 60 };
 
+/* A mail exchanger has what was decided for it, and no more. A level that wants a peer proven never comes out as one
+ * that does not. */
+static void protect_exchanger(struct tls_params *p, const struct hop *hop)
+{
+    const bool dane = hop->wanted == LEVEL_DANE || hop->wanted == LEVEL_DANE_ONLY;
+    p->host = hop->host;
+    p->verify = hop->wanted >= LEVEL_DANE || hop->report;
+    p->tolerate = hop->report && hop->wanted < LEVEL_DANE;
+    p->tlsa = dane ? hop->tlsa : NULL;
+    p->names = dane ? &hop->names : NULL;
+    if (hop->wanted != LEVEL_FINGERPRINT)
+        p->fingerprints = NULL;
+}
+
 struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop, struct credentials *c)
 {
     const char *host = a->tls_host_override ? a->tls_host_override : hop->host;
-    return (struct tls_params){
+    struct tls_params p = {
         .host = host ? host : "localhost",
         .verify = hop->verify,
         .trust_file = a->tls_trust_file,
@@ -20,6 +35,9 @@ struct tls_params deliver_tls_params(const struct account *a, const struct hop *
         .key_password = credentials_key_password,
         .ctx = c,
     };
+    if (hop->exchanger)
+        protect_exchanger(&p, hop);
+    return p;
 }
 
 static void tell_certificate(struct hub *hub, unsigned connection, size_t depth, const struct tls_certificate *c)
@@ -43,4 +61,17 @@ void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_fac
              F_STR("description", f->description), F_STR("local", f->local));
     for (size_t i = 0; i < f->n; i++)
         tell_certificate(hub, connection, i, &f->chain[i]);
+}
+
+void deliver_tls_report(struct hub *hub, unsigned connection, const struct hop *hop, const struct tls_facts *f)
+{
+    if (!hop->report || (f && !f->problem))
+        return;
+    char *clear = f ? NULL : xasprintf("the connection to '%s' is not encrypted", hop->host);
+    char *text = xasprintf("%s; the MTA-STS policy of its domain would not allow that, but it is in testing mode: the "
+                           "message goes there",
+                           clear ? clear : f->problem);
+    emit(hub, connection, EV_WARNING, F_STR("text", text));
+    free(text);
+    free(clear);
 }

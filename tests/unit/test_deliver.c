@@ -100,6 +100,7 @@ struct toy {
     struct tls_server *tls;  /* NULL: clear text; else from the start, with its certificate */
     const char *mechanisms;  /* NULL: as said; else a list, as only a probe has it */
     char *const *command;    /* in place of the child */
+    bool report;             /* it is a mail exchanger, whose MTA-STS policy is in testing mode */
     struct buf *seen;        /* events as text go here, octets with "<" or ">" in front; NULL: nowhere */
 };
 
@@ -152,6 +153,8 @@ static int deliver_to(const struct toy *toy, struct envelope *env, struct err *e
     struct credentials credentials;
     struct hop hop = { .host = account.host, .port = (int)account.port, .verify = true };
     hop.tls = toy->tls ? SESSION_TLS_IMPLICIT : SESSION_TLS_OFF;
+    hop.exchanger = hop.report = toy->report;
+    hop.wanted = toy->report ? LEVEL_MAY : LEVEL_NONE;
     char address[64];
     for (char *const *word = toy->command; word && *word; word++)
         strlist_add(&hop.command, *word);
@@ -477,6 +480,66 @@ static void test_probe_command(void **state)
     buf_free(&seen);
 }
 
+/* What is decided for a mail exchanger is what TLS gets: of the account's own fingerprints and names nothing else. */
+static void test_exchanger_levels(void **state)
+{
+    (void)state;
+    static const struct {
+        enum tls_level wanted;
+        bool report, verify, tlsa, fingerprints;
+    } rows[] = {
+        { LEVEL_NONE, false, false, false, false },     { LEVEL_MAY, false, false, false, false },
+        { LEVEL_ENCRYPT, false, false, false, false },  { LEVEL_DANE, false, true, true, false },
+        { LEVEL_DANE_ONLY, false, true, true, false },  { LEVEL_VERIFY, false, true, false, false },
+        { LEVEL_FINGERPRINT, false, true, false, true }, { LEVEL_MAY, true, true, false, false },
+        { LEVEL_DANE, true, true, true, false },        { LEVEL_VERIFY, true, true, false, false },
+    };
+    const struct dns_answer tlsa = { .status = DNS_FOUND };
+    struct account a = { .tls_host_override = "other.example" };
+    strlist_add(&a.tls_fingerprint, "00");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct hop hop = { .host = "mx.example", .exchanger = true, .wanted = rows[i].wanted,
+                                 .report = rows[i].report, .tlsa = &tlsa };
+        const struct tls_params p = deliver_tls_params(&a, &hop, NULL);
+        assert_string_equal(p.host, "mx.example");
+        assert_null(p.sni);
+        assert_int_equal(p.verify, rows[i].verify);
+        assert_int_equal(p.tolerate, rows[i].report && rows[i].wanted == LEVEL_MAY);
+        assert_ptr_equal(p.tlsa, rows[i].tlsa ? &tlsa : NULL);
+        assert_ptr_equal(p.names, rows[i].tlsa ? &hop.names : NULL);
+        assert_ptr_equal(p.fingerprints, rows[i].fingerprints ? &a.tls_fingerprint : NULL);
+    }
+    strlist_free(&a.tls_fingerprint);
+}
+
+/* A policy in testing mode holds nothing up; once in a connection it is told what would have failed. */
+static void test_policy_in_testing(void **state)
+{
+    (void)state;
+    static const char *const said[] = { "host", "localhost", "auth", "off", NULL };
+    struct err e = ERR_INIT;
+    struct tls_server *tls = tls_server_new(&(struct tls_server_params){ 0 }, &e);
+    if (!tls || access("/etc/ssl/certs/ca-certificates.crt", R_OK) < 0)
+        skip();
+    for (int with_tls = 0; with_tls < 2; with_tls++)
+        for (int report = 0; report < 2; report++) {
+            struct buf seen = BUF_INIT;
+            struct envelope env = ENVELOPE_INIT;
+            const bool strict = with_tls && !report; /* no exchanger, then, and somebody's own server */
+            deliver_to(&(struct toy){ .ehlo = "250 toy\r\n", .never = "AUTH", .said = said, .recipients = 1, .source = -1,
+                                      .deadline = 10 * USEC_PER_SEC, .tls = with_tls ? tls : NULL, .report = report,
+                                      .seen = &seen }, &env, &e);
+            assert_int_equal(e.fault == FAULT_CERTIFICATE, strict);
+            assert_int_equal(count(&seen, "the MTA-STS policy of its domain would not allow that"), report);
+            assert_int_equal(count(&seen, "the connection to 'localhost' is not encrypted;"), report && !with_tls);
+            assert_int_equal(count(&seen, "the certificate of 'localhost' is self-signed;"), report && with_tls);
+            envelope_free(&env);
+            err_clear(&e);
+            buf_free(&seen);
+        }
+    tls_server_free(tls);
+}
+
 /* --- many at once ----------------------------------------------------------------------------------------------- */
 
 /* A lane runs one delivery after the other, each begun inside its own step. */
@@ -591,6 +654,8 @@ int main(void)
         cmocka_unit_test(test_probe_stops),
         cmocka_unit_test(test_probe_auth_assumed),
         cmocka_unit_test(test_probe_command),
+        cmocka_unit_test(test_exchanger_levels),
+        cmocka_unit_test(test_policy_in_testing),
         cmocka_unit_test(test_many_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
