@@ -52,15 +52,16 @@ static int enter(int parent, const char *name, bool make)
 static int open_folder(const char *kind, bool make)
 {
     struct buf path = BUF_INIT;
-    struct err ignored = ERR_INIT;
     int fd = -1;
-    if (find_home(&path) && (!make || file_mkdirs(path.data, &ignored)))
+    if (find_home(&path)) {
+        if (make)
+            mkdir(path.data, 0700); /* but no home directory: users without one have the name of none */
         fd = open(path.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* may be a link: it is the user's */
+    }
     if (fd >= 0)
         fd = enter(fd, "envoi", make);
     if (fd >= 0)
         fd = enter(fd, kind, make);
-    err_clear(&ignored);
     buf_free(&path);
     return fd;
 }

@@ -71,7 +71,7 @@ static void test_kept(void **state)
     (void)state;
     mode_t old = umask(0);
     holds("one", "-");
-    assert_int_equal(access(at("home"), F_OK), -1); /* reading makes nothing */
+    assert_int_equal(access(at("home/cache"), F_OK), -1); /* reading makes nothing */
     assert_true(cache_write("kind", "one", "first", 5));
     assert_true(cache_write("kind", "one", "second", 6));
     umask(old);
@@ -198,7 +198,7 @@ static void test_trim(void **state)
 {
     (void)state;
     for (int i = 0; i < 10; i++) {
-        char name[8], file[64];
+        char name[16], file[64];
         snprintf(name, sizeof name, "f%d", i);
         assert_true(cache_write("kind", name, name, 2));
         struct timespec times[2] = { { .tv_sec = 1000 + (i * 7) % 10 }, { .tv_sec = 1000 + (i * 7) % 10 } };
@@ -270,12 +270,15 @@ static void test_places(void **state)
     setenv("HOME", "/dev/null", 1);
     assert_false(cache_write("kind", "at-home", "x", 1));
     holds("at-home", "-");
+    setenv("HOME", at("nobody"), 1);
+    assert_false(cache_write("kind", "at-home", "x", 1));
+    assert_int_equal(access(at("nobody"), F_OK), -1); /* no home directory is made */
 }
 
 static int make_dir(void **state)
 {
     (void)state;
-    if (!mkdtemp(dir))
+    if (!mkdtemp(dir) || mkdir(at("home"), 0700))
         return -1;
     return setenv("XDG_CACHE_HOME", at("home/cache"), 1);
 }
