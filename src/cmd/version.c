@@ -18,6 +18,7 @@ static const struct { const char *name, *version, *purpose; } libraries[] = {
     { "libidn2", VERSION_LIBIDN2, "internationalized domain names" },
     { "libgsasl", VERSION_LIBGSASL, "SCRAM, CRAM-MD5, DIGEST-MD5, GSSAPI, NTLM" },
     { "libunbound", VERSION_LIBUNBOUND, "MX and DNSSEC" },
+    { "libcurl", VERSION_LIBCURL, "MTA-STS policies" },
     { "libsecret", VERSION_LIBSECRET, "keyring" },
     { "readline", VERSION_READLINE, "line editing in envoi talk" },
 };

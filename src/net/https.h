@@ -33,7 +33,7 @@ struct https;
 struct https *https_start(const struct https_params *p);
 
 /* IO_AGAIN: not yet. IO_DONE: *d is filled: status 200. IO_ERROR: FAULT_CONNECT, FAULT_TIMEOUT, FAULT_CERTIFICATE,
- * FAULT_TLS, FAULT_UNAVAILABLE (another status, too long), FAULT_SYSTEM (no libcurl). */
+ * FAULT_TLS, FAULT_LOST, FAULT_UNAVAILABLE (another status, too long), FAULT_SYSTEM (no libcurl). */
 enum io https_step(struct https *h, struct https_document *d, struct err *e);
 void https_waits(const struct https *h, struct pollset *ps);
 void https_free(struct https *h); /* NULL is allowed */
