@@ -274,7 +274,7 @@ static enum fault fault_of(CURLcode code)
     return FAULT_LOST;
 }
 
-/* Where libcurl's own sentence tells only that something is wrong with a certificate, GnuTLS knows what. Worst first. */
+/* Where libcurl tells only that something is wrong with a certificate, GnuTLS knows what. Worst first. */
 static const struct { long status; const char *words; } gnutls_problems[] = {
     { 1 << 5, "its certificate was revoked" },                       /* GNUTLS_CERT_REVOKED */
     { 1 << 11, "its certificate has a bad signature" },              /* GNUTLS_CERT_SIGNATURE_FAILURE */

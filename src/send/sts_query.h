@@ -16,8 +16,8 @@ enum sts_source {
     STS_ABSENT,    /* the domain has no policy */
     STS_CACHED,    /* as fetched before, and still what the record says, or nothing newer is to be had */
     STS_FETCHED,
-    STS_UNKNOWN,   /* the domain announces a policy that is not to be had, and none is cached: as if there were none
-                      (RFC 8461 5.1), and worth a warning */
+    STS_UNKNOWN,   /* the domain announces a policy that is not to be had, or its record cannot be looked up, and none
+                      is cached: as if there were none (RFC 8461 5.1), and worth a warning */
 };
 
 struct sts_result {
