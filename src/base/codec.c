@@ -20,16 +20,16 @@ void base64_encode(struct buf *out, const void *p, size_t n)
     }
 }
 
-static int base64_value(char c)
-{
-    if (ascii_isupper(c))
-        return c - 'A';
-    if (ascii_islower(c))
-        return c - 'a' + 26;
-    if (ascii_isdigit(c))
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
+/* Of a digit: its value plus one. */
+static const unsigned char base64_values[256] = {
+    ['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10,
+    ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19,
+    ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
+    ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37,
+    ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46,
+    ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55,
+    ['3'] = 56, ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+};
 
 static bool is_space(char c)
 {
@@ -48,27 +48,23 @@ bool base64_decode(struct buf *out, const char *s, size_t n)
     if (n % 4 == 1 || padding > (4 - n % 4) % 4)
         return false;
 
-    size_t start = out->len;
     unsigned v = 0, bits = 0;
+    size_t i = 0;
     buf_reserve(out, n / 4 * 3 + 3);
-    for (size_t i = 0; i < n; i++) {
-        int digit = base64_value(s[i]);
-        if (digit < 0) {
-            buf_cut(out, start);
-            return false;
-        }
-        v = (v << 6 | (unsigned)digit) & 0xffff;
+    char *end = out->data + out->len;
+    for (unsigned digit; i < n && (digit = base64_values[(unsigned char)s[i]]) > 0; i++) {
+        v = (v << 6 | (digit - 1)) & 0xffff;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;
-            buf_addc(out, (char)(v >> bits & 0xff));
+            *end++ = (char)(v >> bits & 0xff);
         }
     }
-    if (v & ((1u << bits) - 1)) { /* bits that no encoder writes (RFC 4648 3.5) */
-        buf_cut(out, start);
-        return false;
-    }
-    return true;
+    bool ok = i == n && (v & ((1u << bits) - 1)) == 0; /* bits that no encoder writes (RFC 4648 3.5) */
+    if (ok)
+        out->len = (size_t)(end - out->data);
+    out->data[out->len] = '\0';
+    return ok;
 }
 
 static int hex_value(char c)
