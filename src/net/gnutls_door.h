@@ -50,6 +50,7 @@
     X(gnutls_certificate_free_credentials)         \
     X(gnutls_certificate_set_x509_system_trust)    \
     X(gnutls_certificate_set_x509_trust_file)      \
+    X(gnutls_certificate_set_x509_trust_mem)       \
     X(gnutls_certificate_set_x509_trust_dir)       \
     X(gnutls_certificate_set_x509_crl_file)        \
     X(gnutls_certificate_set_x509_key_file2)       \

@@ -166,9 +166,6 @@ static bool start(struct stream *s, const struct tls_params *p, struct err *e)
     t->params = p;
     if (t->api->gnutls_certificate_allocate_credentials(&t->credentials) < 0)
         return err_set(e, FAULT_SYSTEM, "cannot prepare TLS");
-    bool by_trust = p->verify && !p->tlsa && !(p->fingerprints && p->fingerprints->n > 0);
-    if (by_trust && !p->any_issuer && !tls_trust_load(t->api, t->credentials, p, e))
-        return false;
     if (!load_key(t->api, t->credentials, p, true, e))
         return false;
     t->api->gnutls_certificate_set_verify_function(t->credentials, tls_verify);

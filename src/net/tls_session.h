@@ -54,7 +54,9 @@ void tls_facts_session(struct tls *t);
 void tls_certificate_read(const struct gnutls_api *api, const gnutls_datum_t *der, struct tls_certificate *c);
 void tls_certificate_free(struct tls_certificate *c);
 
-/* tls_trust.c: what certificates are believed by. */
+/* tls_trust.c: what certificates are believed by: those trusted certificates alone that the peer's chain can lead to
+ * (false: which ones cannot be told without GnuTLS), or all of them. */
+bool tls_trust_narrow(struct tls *t);
 bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials,
                     const struct tls_params *p, struct err *e);
 

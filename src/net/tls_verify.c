@@ -312,17 +312,34 @@ static int chain_status(const struct tls *t, const struct tls_chain *c, const ch
     return t->api->gnutls_certificate_verify_peers(t->session, wanted + first, 2 - first, status);
 }
 
+static int names_status(const struct tls *t, const struct tls_chain *c, unsigned *status)
+{
+    const struct tls_params *p = t->params;
+    int rc = chain_status(t, c, p->any_name && !p->tlsa ? NULL : p->host, status);
+    for (size_t i = 0; rc >= 0 && p->names && i < p->names->n && (*status & GNUTLS_CERT_UNEXPECTED_OWNER); i++)
+        rc = chain_status(t, c, p->names->v[i], status);
+    return rc;
+}
+
+/* By what the account trusts. A good verdict by some of it is one by all; of a bad one only all of it can tell why. */
+static int trust_status(struct tls *t, unsigned *status, struct err *e)
+{
+    int rc = tls_trust_narrow(t) ? names_status(t, NULL, status) : GNUTLS_E_AGAIN;
+    if (rc < 0 || *status != 0)
+        rc = tls_trust_load(t->api, t->credentials, t->params, e) ? names_status(t, NULL, status) : GNUTLS_E_FILE_ERROR;
+    return rc;
+}
+
 bool tls_verify_chain(struct tls *t, const struct tls_chain *c, const char *how)
 {
     const struct tls_params *p = t->params;
+    const bool only_names = p->any_issuer && !p->tlsa;
     unsigned status = 0;
-    int rc = chain_status(t, c, p->any_name && !p->tlsa ? NULL : p->host, &status);
-    for (size_t i = 0; rc >= 0 && p->names && i < p->names->n && (status & GNUTLS_CERT_UNEXPECTED_OWNER); i++)
-        rc = chain_status(t, c, p->names->v[i], &status);
+    int rc = c || only_names ? names_status(t, c, &status) : trust_status(t, &status, &t->why);
     if (rc < 0)
         return err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' cannot be checked: %s", p->host,
                        t->api->gnutls_strerror(rc));
-    if (p->any_issuer && !p->tlsa)
+    if (only_names)
         status &= GNUTLS_CERT_UNEXPECTED_OWNER;
     if (status != 0)
         return not_trusted(t, status);
