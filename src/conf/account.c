@@ -42,8 +42,9 @@ bool send_options_bind(struct send_options *so, const struct settings *send, con
     so->verbose = debug && option_switch(debug) == 1 ? 2 : verbose && option_switch(verbose) == 1;
     if (so->dsn_envid && !check_envid(so->dsn_envid, e))
         return false;
-    if (so->account_name && account && settings_text(account, "host")) {
-        err_set(e, FAULT_USAGE, "--account and --host do not go together");
+    const char *host = account ? settings_text(account, "host") : NULL;
+    if (so->account_name && host) {
+        err_set(e, FAULT_USAGE, "--account and --%s do not go together", ascii_ieq(host, "mx") ? "mx" : "host");
         return err_hint(e, "--host uses no file; leave it out to use the host of account '%s'", so->account_name);
     }
     if (so->serverinfo && so->rmqs)
@@ -193,6 +194,24 @@ static bool derive_proxy(struct account *a, struct err *e)
     return true;
 }
 
+/* The level for domains that have no row of their own; NULL: none was said. */
+static const char *level_for_all(const struct account *a)
+{
+    const char *level = NULL;
+    for (size_t i = 0; i < a->tls_policy.n; i++)
+        if (!strchr(a->tls_policy.v[i], ' '))
+            level = a->tls_policy.v[i];
+    return level;
+}
+
+/* In msmtp's files a server may have that name. */
+static void derive_mx(struct account *a)
+{
+    a->mx = !a->msmtp && a->host && ascii_ieq(a->host, "mx");
+    if (a->mx && !level_for_all(a))
+        strlist_add(&a->tls_policy, a->tls == ACCOUNT_TLS_OFF ? "none" : a->tls_certcheck ? "dane" : "may");
+}
+
 static void derive_auth(struct account *a)
 {
     if (!a->auth)
@@ -224,6 +243,8 @@ static long usual_port(const struct account *a)
         return PORT_SUBMISSIONS;
     if (a->protocol == ACCOUNT_LMTP)
         return PORT_LMTP;
+    if (a->mx)
+        return PORT_SMTP;
     return !a->msmtp && strcmp(a->auth, "off") ? PORT_SUBMISSION : PORT_SMTP;
 }
 
@@ -257,6 +278,10 @@ static bool derive_tls_and_port(struct account *a, struct err *e)
     derive_tls(a);
     if (a->port == 0 && (a->port = usual_port(a)) != 0)
         add_port(&a->ports, a->port);
+    if (a->requiretls && !a->mx && a->tls == ACCOUNT_TLS_AUTO) {
+        a->tls = ACCOUNT_TLS_ON;
+        a->tls_starttls &= a->port != PORT_SUBMISSIONS;
+    }
     if (a->ports.n < 2 || a->socket)
         return true;
     if (a->tls_explicit_off)
@@ -326,6 +351,23 @@ static bool has_port(const char *host)
     return colon && colon != host && !strchr(colon + 1, ':') && ascii_number(colon + 1, 1, 65535, &port);
 }
 
+/* "192.0.2.1", "192.0.2.1:5353", "[2001:db8::1]:53" */
+static bool is_name_server(const char *s)
+{
+    bool bracket = *s == '[';
+    const char *colon = strrchr(s, ':'), *end = bracket ? strchr(s, ']') : s + strlen(s);
+    if (!bracket && colon && strchr(s, ':') == colon)
+        end = colon;
+    if (!end)
+        return false;
+    char *address = xstrndup(s + bracket, (size_t)(end - s) - bracket);
+    bool ok = is_address(address);
+    free(address);
+    end += bracket;
+    long long port;
+    return ok && (!*end || (*end == ':' && ascii_number(end + 1, 1, 65535, &port)));
+}
+
 static bool check_server(struct account *a, struct err *e)
 {
     if (!a->host && !a->socket)
@@ -339,12 +381,96 @@ static bool check_server(struct account *a, struct err *e)
         return wrong(a, "domain", e, "'domain' is empty or holds blanks", "it is one name, as mail.example.org");
     if (a->source_ip && !is_address(a->source_ip))
         return wrong(a, "source_ip", e, "'source_ip' is not an IP address", "write it as 192.0.2.1 or 2001:db8::1");
+    if (a->dns_server && !is_name_server(a->dns_server))
+        return wrong(a, "dns_server", e, "'dns_server' is not the address of a name server",
+                     "write it as 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53");
     if (a->ipv4_only && a->ipv6_only)
         return wrong(a, "ipv6_only", e, "'ipv4_only' and 'ipv6_only' exclude each other", "leave one of them out");
     if (a->dsn_notify && strchr(a->dsn_notify, ',') &&
         (ascii_icontains(a->dsn_notify, "never") || ascii_icontains(a->dsn_notify, "off")))
         return wrong(a, "dsn_notify", e, "'never' and 'off' stand alone in 'dsn_notify'",
                      "write it without the other words");
+    return true;
+}
+
+static const char *row_with(const struct account *a, const char *level)
+{
+    for (size_t i = 0; i < a->tls_policy.n; i++) {
+        const char *blank = strchr(a->tls_policy.v[i], ' ');
+        if (strcmp(blank ? blank + 1 : a->tls_policy.v[i], level) == 0)
+            return a->tls_policy.v[i];
+    }
+    return NULL;
+}
+
+static bool logs_in(const struct account *a) { return strcmp(a->auth, "off") != 0; }
+static bool has_socket(const struct account *a) { return a->socket != NULL; }
+static bool speaks_lmtp(const struct account *a) { return a->protocol == ACCOUNT_LMTP; }
+static bool has_ports(const struct account *a) { return a->ports.n > 1; }
+static bool tls_at_once(const struct account *a) { return !a->tls_starttls; }
+static bool has_name(const struct account *a) { return a->tls_host_override != NULL; }
+static bool has_fingerprint(const struct account *a) { return a->tls_fingerprint.n && !row_with(a, "fingerprint"); }
+static bool no_fingerprint(const struct account *a) { return !a->tls_fingerprint.n && row_with(a, "fingerprint"); }
+static bool dane_blind(const struct account *a) { return !a->dnssec && row_with(a, "dane-only"); }
+
+static bool in_clear(const struct account *a)
+{
+    return a->tls == ACCOUNT_TLS_OFF && strcmp(level_for_all(a), "none") != 0;
+}
+
+static bool unverified(const struct account *a)
+{
+    return !a->tls_certcheck && (row_with(a, "dane") || row_with(a, "dane-only") || row_with(a, "verify"));
+}
+
+/* What is for a server of one's own. */
+static const struct clash {
+    bool (*clashes)(const struct account *a);
+    const char *option, *or_else; /* the one that is told: where the first was not said, the other */
+    const char *what, *hint;
+} mx_clashes[] = {
+    { logs_in, "auth", "user", "'host mx' does not go with a login",
+      "mail exchangers take mail for their own domains without one: leave 'user' and 'auth' out; a line 'user' without "
+      "a name takes back what 'defaults' says" },
+    { has_socket, "socket", NULL, "'host mx' does not go with 'socket'", "leave one of them out" },
+    { speaks_lmtp, "protocol", NULL, "'host mx' does not go with LMTP", "leave 'protocol' out" },
+    { has_ports, "port", NULL, "'host mx' does not go with several ports", "mail exchangers listen on port 25 alone" },
+    { tls_at_once, "tls_starttls", "port", "mail exchangers have no TLS from the start",
+      "leave 'tls_starttls' and 'port' out; 'tls on' demands STARTTLS" },
+    { has_name, "tls_host_override", NULL, "'host mx' does not go with 'tls_host_override'",
+      "each mail exchanger's certificate has a name of its own; 'tls_policy' says how it is checked" },
+    { has_fingerprint, "tls_fingerprint", NULL, "'host mx' does not go with 'tls_fingerprint' alone",
+      "say for whom: 'tls_policy example.org fingerprint'" },
+    { no_fingerprint, "tls_policy", NULL, "'tls_policy' wants fingerprints, and there is none",
+      "set 'tls_fingerprint', to each that is good" },
+    { dane_blind, "tls_policy", NULL, "'tls_policy' wants DANE, and 'dnssec' is off", "DANE needs 'dnssec on'" },
+    { in_clear, "tls", NULL, "'tls' is off, and 'tls_policy' wants it",
+      "leave one of them out; 'tls_policy example.org none' is for single domains" },
+    { unverified, "tls_certcheck", NULL, "'tls_certcheck' is off, and 'tls_policy' wants certificates checked",
+      "leave 'tls_certcheck' out, or write 'tls_policy encrypt'" },
+};
+
+static bool check_mx(const struct account *a, struct err *e)
+{
+    for (size_t i = 0; i < sizeof mx_clashes / sizeof *mx_clashes; i++) {
+        const struct clash *c = &mx_clashes[i];
+        if (c->clashes(a))
+            return wrong(a, c->or_else && !said(a, c->option) ? c->or_else : c->option, e, c->what, c->hint);
+    }
+    return true;
+}
+
+static bool check_requiretls(const struct account *a, struct err *e)
+{
+    if (a->tls == ACCOUNT_TLS_OFF)
+        return wrong(a, "requiretls", e, "'requiretls' needs TLS, and 'tls' is off", "set 'tls on'");
+    if (!a->tls_certcheck)
+        return wrong(a, "requiretls", e, "'requiretls' needs verified TLS, and 'tls_certcheck' is off",
+                     "leave 'tls_certcheck' out, or name the server's 'tls_fingerprint'");
+    const char *level = a->mx ? level_for_all(a) : "verify";
+    if (strcmp(level, "none") == 0 || strcmp(level, "may") == 0 || strcmp(level, "encrypt") == 0)
+        return wrong(a, "requiretls", e, "'requiretls' needs verified TLS, and 'tls_policy' wants less",
+                     "write 'tls_policy dane' or 'tls_policy verify'");
     return true;
 }
 
@@ -359,7 +485,7 @@ static bool check_login(struct account *a, struct err *e)
         return wrong(a, a->tls_cert_file ? "tls_cert_file" : "tls_key_file", e,
                      "'tls_cert_file' and 'tls_key_file' go together",
                      "set both, to the same file where it holds both");
-    if (a->tls == ACCOUNT_TLS_ON && a->tls_certcheck && !a->tls_trust_file && !a->tls_fingerprint.n)
+    if (a->tls == ACCOUNT_TLS_ON && !a->mx && a->tls_certcheck && !a->tls_trust_file && !a->tls_fingerprint.n)
         return wrong(a, "tls_trust_file", e, "no certificate could be accepted: nothing is trusted",
                      "set 'tls_trust_file system', or 'tls_fingerprint' to the server's");
     return true;
@@ -381,9 +507,11 @@ bool account_bind(struct account *a, const struct rc_account *chosen, const stru
         return false;
     derive_from(a);
     derive_auth(a);
+    derive_mx(a);
     derive_domain(a);
     derive_words(a);
-    if (!derive_tls_and_port(a, e) || !check_server(a, e) || !check_login(a, e))
+    if (!derive_tls_and_port(a, e) || !check_server(a, e) || (a->mx && !check_mx(a, e))
+        || (a->requiretls && !check_requiretls(a, e)) || !check_login(a, e))
         return false;
     warn_about_port(a);
     return true;

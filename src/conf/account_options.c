@@ -39,11 +39,16 @@ static const char *const facilities[] = {
 };
 static const char *const transcript_formats[] = { "text", "json", NULL };
 static const char *const system_word[] = { "system", NULL };
+static const char *const tls_levels[] = {
+    "none", "may", "encrypt", "dane", "dane-only", "verify", "fingerprint", NULL, /* enum tls_level of send/policy.h */
+};
 static const char *const sendmail_modes[] = { "m", NULL };
 
 static const struct option account_rows[] = {
     { .name = "host", .group = "Server", .type = OPTION_TEXT, .flags = BOTH | WIRE | OPTION_SUBST_OWN, .arg = "HOST",
       A(host), .help = "the server to send to; on the command line: without any file" },
+    { .name = "mx", .group = "Server", .type = OPTION_FLAG, .flags = ARGV, .means = "host=mx|", BY_HAND,
+      .help = "straight to the recipients' mail exchangers, as --host=mx" },
     { .name = "port", .group = "Server", .type = OPTION_PORTS, .flags = BOTH, .arg = "PORT|auto", .min = 1,
       .max = PORT_MAX, .words = port_words, A(ports),
       .help = "its port (465 with TLS at once, 587 with a user, else 25); auto: 465, then 587" },
@@ -61,6 +66,12 @@ static const struct option account_rows[] = {
       .def = "off", A(ipv6_only), .help = "use IPv6 only" },
     { .name = "mss", .group = "Server", .type = OPTION_NUMBER, .flags = BOTH, .arg = "OCTETS", .min = MSS_LEAST,
       .max = MSS_MAX, A(mss), .help = "largest TCP segment, where bigger packets get lost" },
+    { .name = "dns_server", .group = "Server", .type = OPTION_TEXT, .flags = BOTH | WIRE, .arg = "ADDRESS[:PORT]",
+      A(dns_server), .help = "ask this name server about mail exchangers" },
+    { .name = "dns_anchor", .group = "Server", .type = OPTION_FILE, .flags = BOTH, .arg = "FILE", A(dns_anchor),
+      .help = "the root's DNSSEC key, instead of the system's" },
+    { .name = "dnssec", .group = "Server", .type = OPTION_FLAG, SWITCH, .words = switches, .def = "on", A(dnssec),
+      .help = "validate what name servers say of mail exchangers" },
     { .name = "timeout", .group = "Server", .type = OPTION_SECONDS, .flags = BOTH, .arg = "TIME|off", A(timeout),
       .help = "longest wait for one step (60 s, 600 s at the end of the message)" },
     { .name = "deadline", .group = "Server", .type = OPTION_SECONDS, .flags = BOTH, .arg = "TIME|auto", .def = "auto",
@@ -111,6 +122,11 @@ static const struct option account_rows[] = {
       .help = "GnuTLS priority string" },
     { .name = "tls_host_override", .group = "TLS", .type = OPTION_TEXT, .flags = BOTH | WIRE, .arg = "HOST",
       A(tls_host_override), .help = "the name the certificate must have" },
+    { .name = "tls_policy", .group = "TLS", .type = OPTION_BY_DOMAIN, .flags = BOTH | OPTION_MULTI,
+      .arg = "'[DOMAIN] LEVEL'", .words = tls_levels, A(tls_policy),
+      .help = "what a mail exchanger's TLS must be: none, may, encrypt, dane, dane-only, verify or fingerprint" },
+    { .name = "requiretls", .group = "TLS", .type = OPTION_FLAG, SWITCH, .words = switches, .def = "off", A(requiretls),
+      .help = "no server shall pass the message on without verified TLS" },
 
     { .name = "from", .group = "Message", .type = OPTION_LIST, .flags = FILE_ONLY | WIRE | OPTION_MULTI | OPTION_SUBST,
       .arg = "ADDRESS", A(from), .help = "sender address, or pattern of those the account is for" },

@@ -52,6 +52,7 @@ static void format_value(const struct option *o, const void *base, struct buf *o
         return;
     case OPTION_LIST:
     case OPTION_PORTS:
+    case OPTION_BY_DOMAIN:
         for (size_t i = 0; i < list->n; i++)
             buf_printf(out, "%s%s", i ? ", " : "", list->v[i]);
         return;

@@ -7,6 +7,7 @@
 
 #include "base/ascii.h"
 #include "base/buf.h"
+#include "base/strlist.h"
 #include "base/tristate.h"
 
 enum { HELP_COLUMN = 30, HELP_WIDTH = 79 };
@@ -177,6 +178,43 @@ static bool ports_ok(const struct option *o, const char *text, enum fault fault,
     }
 }
 
+static bool is_word(const struct option *o, const char *text)
+{
+    return word_index(o->words, text, strlen(text)) >= 0;
+}
+
+/* "WORD" or "DOMAIN WORD" */
+static bool by_domain_ok(const struct option *o, const struct strlist *said, enum fault fault, struct err *e)
+{
+    const char *domain = said->n == 2 ? said->v[0] : "", *last = said->n ? said->v[said->n - 1] : "";
+    if (said->n == 2 && is_word(o, domain) && !is_word(o, last)) {
+        err_set(e, fault, "'%s' has the domain in the wrong place", o->name);
+        return err_hint(e, "it comes first: '%s %s'", last, domain);
+    }
+    if (said->n < 1 || said->n > 2 || strpbrk(domain, "@/*")) {
+        err_set(e, fault, "'%s' is %s", o->name, o->arg);
+        return err_hint(e, "as in '%s' or 'example.org %s'; '.example.org' stands for what is below that domain",
+                        o->words[0], o->words[0]);
+    }
+    return is_word(o, last) || not_a_word(o, last, fault, e);
+}
+
+static bool all_by_domain_ok(const struct option *o, const char *text, enum fault fault, struct err *e)
+{
+    for (const char *part = text;; part++) {
+        size_t len = strcspn(part, ",");
+        char *one = xstrndup(part, len);
+        struct strlist said = STRLIST_INIT;
+        strlist_split(&said, one, " \t");
+        bool ok = by_domain_ok(o, &said, fault, e);
+        strlist_free(&said);
+        free(one);
+        part += len;
+        if (!ok || !*part)
+            return ok;
+    }
+}
+
 bool option_value(const struct option *o, const char *text, union option_value *v, enum fault fault, struct err *e)
 {
     long long number;
@@ -200,6 +238,8 @@ bool option_value(const struct option *o, const char *text, union option_value *
         return true;
     case OPTION_PORTS:
         return ports_ok(o, text, fault, e);
+    case OPTION_BY_DOMAIN:
+        return all_by_domain_ok(o, text, fault, e);
     case OPTION_SECONDS:
         if (!seconds(text, &v->time)) {
             err_set(e, fault, "'%s' is a time, not '%s'", o->name, text);

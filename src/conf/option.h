@@ -23,6 +23,8 @@ enum option_type {
     OPTION_WORD,    /* int: the index in .words */
     OPTION_LIST,    /* struct strlist: comma-separated, each use adds (MULTI) or replaces */
     OPTION_PORTS,   /* struct strlist: comma-separated numbers, min to max of the row, and .words */
+    OPTION_BY_DOMAIN, /* struct strlist: comma-separated, each "WORD" or "DOMAIN WORD", WORD one of .words; bound in
+                         lower case with one blank between */
 };
 
 enum {
@@ -57,6 +59,7 @@ struct option {
     const char *today;   /* obsolete spelling: what to write instead; NULL: current. "timeout": that row, same value;
                             "tls_certcheck=off": that row and value; "set_from_header=auto|off": for on and for off.
                             With `at` OPTION_BY_HAND it stays as said, and whoever binds it knows what it means. */
+    const char *means;   /* a spelling of its own for a value of another row, written as in `today`; NULL: none */
     const char *const *words; /* OPTION_WORD: all values, ends with NULL; others: words that complete; NULL: none */
     long min, max;       /* OPTION_NUMBER, OPTION_PORTS */
     size_t at;           /* offset in the bound struct; SIZE_MAX: bound by hand */

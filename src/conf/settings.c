@@ -63,16 +63,22 @@ static enum fault fault_of(const char *origin)
     return strcmp(origin, ORIGIN_COMMAND_LINE) == 0 ? FAULT_USAGE : FAULT_CONFIG;
 }
 
-/* Says today's row instead of an obsolete one; see option.h for the forms of `today`. */
-static bool say_today(struct settings *s, const struct option *o, const char *value, const char *origin, struct err *e)
+static bool is_spelling(const struct option *o)
 {
-    size_t len = strcspn(o->today, "=");
-    const struct option *now = option_by_name(s->table, o->today, len);
-    if (!o->today[len])
+    return o->means || (o->today && o->at != OPTION_BY_HAND);
+}
+
+/* Says the row that this one is a spelling of; see option.h for the forms of `today`. */
+static bool say_other(struct settings *s, const struct option *o, const char *value, const char *origin, struct err *e)
+{
+    const char *other = o->means ? o->means : o->today;
+    size_t len = strcspn(other, "=");
+    const struct option *now = option_by_name(s->table, other, len);
+    if (!other[len])
         return settings_say(s, now, value, origin, NULL, e);
     if (value && !*value)
         return settings_say(s, now, "", origin, NULL, e);
-    const char *on = o->today + len + 1;
+    const char *on = other + len + 1;
     size_t on_len = strcspn(on, "|");
     union option_value v = { .flag = true };
     if (on[on_len] && value && !option_value(o, value, &v, fault_of(origin), e))
@@ -106,11 +112,11 @@ bool settings_say(struct settings *s, const struct option *o, const char *value,
 {
     if (warning)
         *warning = NULL;
-    if (o->today && o->at != OPTION_BY_HAND && !say_today(s, o, value, origin, e))
+    if (is_spelling(o) && !say_other(s, o, value, origin, e))
         return false;
     if (warning && o->today)
         *warning = obsolete(s, o, origin);
-    if (o->today && o->at != OPTION_BY_HAND)
+    if (is_spelling(o))
         return true;
 
     if (!value)
@@ -152,6 +158,25 @@ static char *home_expanded(const char *path)
     if (path[0] == '~' && (path[1] == '/' || !path[1]) && home)
         return xasprintf("%s%s", home, path + 1);
     return xstrdup(path);
+}
+
+/* "Example.org  VERIFY, dane" as "example.org verify" and "dane". */
+static void add_by_domain(struct strlist *to, const char *value)
+{
+    struct strlist rows = STRLIST_INIT;
+    strlist_split(&rows, value, ",");
+    for (size_t i = 0; i < rows.n; i++) {
+        struct strlist words = STRLIST_INIT;
+        struct buf row = BUF_INIT;
+        strlist_split(&words, rows.v[i], " \t");
+        for (size_t j = 0; j < words.n; j++)
+            buf_printf(&row, "%s%s", j ? " " : "", words.v[j]);
+        for (size_t j = 0; j < row.len; j++)
+            row.data[j] = ascii_lower(row.data[j]);
+        strlist_add_own(to, buf_steal(&row));
+        strlist_free(&words);
+    }
+    strlist_free(&rows);
 }
 
 /* All values of a row, joined by commas; a row that may not be given several times has only one. NULL: none. */
@@ -201,6 +226,12 @@ static bool bind_row(const struct option *o, const struct strlist *values, const
         if (!values->n && text)
             strlist_split(at, text, ",");
         return true;
+    case OPTION_BY_DOMAIN:
+        for (size_t i = 0; i < values->n; i++)
+            add_by_domain(at, values->v[i]);
+        if (!values->n && text)
+            add_by_domain(at, text);
+        return true;
     }
     return true;
 }
@@ -212,7 +243,7 @@ static bool is_text(const struct option *o)
 
 static bool is_list(const struct option *o)
 {
-    return o->type == OPTION_LIST || o->type == OPTION_PORTS;
+    return o->type == OPTION_LIST || o->type == OPTION_PORTS || o->type == OPTION_BY_DOMAIN;
 }
 
 static void clear(struct option_table t, void *base)

@@ -67,6 +67,14 @@ static void derived(void **state)
         { "host h\nprotocol lmtp", false, 24, ACCOUNT_TLS_AUTO, true, "off", 0 },
         { "socket /s\nprotocol lmtp", false, 0, ACCOUNT_TLS_AUTO, true, "off", 0 },
         { "host h\npassword x", true, 25, ACCOUNT_TLS_OFF, true, "off", 1 },
+        { "host mx", false, 25, ACCOUNT_TLS_AUTO, true, "off", 0 },
+        { "host mx\ntls on", false, 25, ACCOUNT_TLS_ON, true, "off", 0 },
+        { "host mx\nport 2525", false, 2525, ACCOUNT_TLS_AUTO, true, "off", 0 },
+        { "host mx\nuser u\nuser", false, 25, ACCOUNT_TLS_AUTO, true, "off", 0 },
+        { "host mx\nuser u\nauth plain", true, 25, ACCOUNT_TLS_OFF, true, "PLAIN", 0 },
+        { "host h\nrequiretls", false, 25, ACCOUNT_TLS_ON, true, "off", 0 },
+        { "host h\nrequiretls\nport 465", false, 465, ACCOUNT_TLS_ON, false, "off", 0 },
+        { "host mx\nrequiretls", false, 25, ACCOUNT_TLS_AUTO, true, "off", 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct account a;
@@ -98,6 +106,26 @@ static void wrong(void **state)
         { "host h\nport auto\ntls off", "rc:3: several ports are only tried with TLS" },
         { "host h\nport auto\nprotocol lmtp", "rc:3: several ports are only tried with SMTP" },
         { "host h\ndomain \"a b\"", "'domain' is empty or holds blanks" },
+        { "host mx\nuser u", "rc:3: 'host mx' does not go with a login" },
+        { "host mx\nuser u\nauth plain", "rc:4: 'host mx' does not go with a login" },
+        { "host mx\nprotocol lmtp", "rc:3: 'host mx' does not go with LMTP" },
+        { "host mx\nsocket /s", "rc:3: 'host mx' does not go with 'socket'" },
+        { "host mx\nport 25,26", "rc:3: 'host mx' does not go with several ports" },
+        { "host mx\nport auto", "rc:3: 'host mx' does not go with several ports" },
+        { "host mx\nport 465", "rc:3: mail exchangers have no TLS from the start" },
+        { "host mx\ntls on\ntls_starttls off", "rc:4: mail exchangers have no TLS from the start" },
+        { "host mx\ntls_host_override h", "rc:3: 'host mx' does not go with 'tls_host_override'" },
+        { "host mx\ntls_fingerprint aa", "rc:3: 'host mx' does not go with 'tls_fingerprint' alone" },
+        { "host mx\ntls_policy example.org fingerprint", "rc:3: 'tls_policy' wants fingerprints, and there is none" },
+        { "host mx\ntls_policy dane-only\ndnssec off", "rc:3: 'tls_policy' wants DANE, and 'dnssec' is off" },
+        { "host mx\ntls off\ntls_policy verify", "rc:3: 'tls' is off, and 'tls_policy' wants it" },
+        { "host mx\ntls_certcheck off\ntls_policy example.org verify", "rc:3: 'tls_certcheck' is off" },
+        { "host mx\ndns_server ns.example.org", "rc:3: 'dns_server' is not the address of a name server" },
+        { "host mx\ndns_server 192.0.2.1:0", "rc:3: 'dns_server' is not the address" },
+        { "host mx\ndns_server [::1", "rc:3: 'dns_server' is not the address" },
+        { "host h\nrequiretls\ntls off", "rc:3: 'requiretls' needs TLS, and 'tls' is off" },
+        { "host h\nrequiretls\ntls_certcheck off", "rc:3: 'requiretls' needs verified TLS" },
+        { "host mx\nrequiretls\ntls_policy may", "rc:3: 'requiretls' needs verified TLS, and 'tls_policy' wants less" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct account a;
@@ -134,6 +162,49 @@ static void substitutions(void **state)
     err_clear(&e);
     account_free(&a);
     setenv("USER", "joe", 1);
+}
+
+/* What `tls` and the rest leave for domains without a row of their own stands among the rows, too. */
+static void policy_rows(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *rows; } cases[] = {
+        { "host mx", "dane" },
+        { "host mx\ntls on", "dane" },
+        { "host mx\ntls off", "none" },
+        { "host mx\ntls off\ntls_policy example.org verify", "example.org verify, none" },
+        { "host mx\ntls_certcheck off", "may" },
+        { "host MX\ntls_policy verify", "verify" },
+        { "host mx\ntls_policy Example.ORG \t Dane-Only, .example.net  none\ntls_policy encrypt",
+          "example.org dane-only, .example.net none, encrypt" },
+        { "host mx\ntls_policy a.example fingerprint\ntls_fingerprint aa", "a.example fingerprint, dane" },
+        { "host h\ntls_policy verify", "verify" },
+        { "host h", "" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct account a;
+        struct err e = ERR_INIT;
+        struct buf rows = BUF_INIT;
+        if (!bind_text(&a, cases[i].text, false, &e))
+            fail_msg("%s: %s", cases[i].text, e.text);
+        for (size_t j = 0; j < a.tls_policy.n; j++)
+            buf_printf(&rows, "%s%s", j ? ", " : "", a.tls_policy.v[j]);
+        assert_string_equal(rows.len ? rows.data : "", cases[i].rows);
+        assert_int_equal(a.mx, ascii_istarts(cases[i].text, "host mx"));
+        buf_free(&rows);
+        account_free(&a);
+    }
+    struct account a;
+    struct err e = ERR_INIT;
+    assert_true(bind_text(&a, "host mx\ndns_server 192.0.2.1:5353", true, &e));
+    assert_false(a.mx); /* msmtp knows no such word */
+    account_free(&a);
+    assert_true(bind_text(&a, "host mx\ndns_server [2001:db8::1]:53\ndnssec off", false, &e));
+    assert_false(a.dnssec);
+    account_free(&a);
+    assert_true(bind_text(&a, "host mx\ndns_server ::1", false, &e));
+    assert_true(a.dnssec);
+    account_free(&a);
 }
 
 static void proxies_and_words(void **state)
@@ -219,7 +290,7 @@ static void envelope_identifier(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(auth_words_are_the_mechanisms), cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words),
+        cmocka_unit_test(auth_words_are_the_mechanisms), cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words), cmocka_unit_test(policy_rows),
         cmocka_unit_test(send_options), cmocka_unit_test(envelope_identifier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,12 @@ static void values(void **state)
         { "host", "a\nb", false, 0 },        { "host", "a\rb", false, 0 },         { "logfile", "a\nb", true, 0 },
         { "auth", "Scram-Sha-1", true, 0 },  { "auth", "plian", false, 0 },        { "syslog", "LOG_LOCAL9", false, 0 },
         { "dsn_notify", "failure,delay", true, 0 }, { "dsn_notify", "failure,x", false, 0 },
+        { "tls_policy", "verify", true, 0 },  { "tls_policy", "Example.org \tDANE-only, may", true, 0 },
+        { "tls_policy", ".example.org none", true, 0 },   { "tls_policy", "[192.0.2.1] none", true, 0 },
+        { "tls_policy", "", false, 0 },       { "tls_policy", "dane-olny", false, 0 },
+        { "tls_policy", "verify,", false, 0 }, { "tls_policy", "verify example.org", false, 0 },
+        { "tls_policy", "a b verify", false, 0 }, { "tls_policy", "you@example.org may", false, 0 },
+        { "tls_policy", "example.org", false, 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct option *o = row(cases[i].name);
@@ -90,6 +96,8 @@ static void rows(void **state)
                 fail_msg("%s: msmtp's default", o->name);
             assert_true(o->name || o->letter);
             assert_true(!o->name || o->today || (o->help && o->group));
+            if (o->means)
+                assert_non_null(option_by_name(tables[t], o->means, strcspn(o->means, "=")));
             assert_false((o->flags & OPTION_SECRET) && (o->flags & OPTION_IN_ARGV));
             if (o->today)
                 assert_non_null(option_by_name(tables[t], o->today, strcspn(o->today, "=")));
