@@ -290,6 +290,22 @@ bool message_headers_eight_bit(const struct message *m)
     return false;
 }
 
+/* A field that says anything else is none (RFC 8689 5); beside one that is, it leaves the matter open. */
+bool message_tls_not_required(const struct message *m)
+{
+    const char *name = "TLS-Required";
+    bool no = false;
+    for (long i = 0; (i = header_find(&m->headers, name, (size_t)i)) >= 0; i++) {
+        struct buf value = BUF_INIT;
+        header_value(&m->headers.v[i], &value);
+        no = value.len && ascii_ieq(value.data, "No");
+        buf_free(&value);
+        if (!no)
+            return false;
+    }
+    return no;
+}
+
 int64_t message_size(const struct message *m)
 {
     const struct intake *in = m->in;

@@ -55,6 +55,10 @@ void message_raw(struct message *m, const char *octets, size_t n);
 /* Do the headers hold octets above 127 (RFC 6532)? */
 bool message_headers_eight_bit(const struct message *m);
 
+/* Does the header say "TLS-Required: No" (RFC 8689 5): that it matters more that the message arrives than that nobody
+ * else reads it? */
+bool message_tls_not_required(const struct message *m);
+
 /* Exact size in octets, headers as they are now; -1 when not complete. */
 int64_t message_size(const struct message *m);
 

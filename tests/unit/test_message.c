@@ -174,6 +174,30 @@ static void test_facts(void **state)
     }
 }
 
+static void test_tls_not_required(void **state)
+{
+    (void)state;
+    static const struct { const char *in; bool no; } rows[] = {
+        { "A: b\n\nTLS-Required: No\n", false },
+        { "TLS-Required: No\n\n", true },
+        { "tls-required:\n  NO \n\n", true },
+        { "TLS-Required: Yes\n\n", false },
+        { "TLS-Required:\n\n", false },
+        { "TLS-Required: No, really\n\n", false },
+        { "TLS-Required: No\nTLS-Required: No\n\n", true },
+        { "TLS-Required: No\nTLS-Required: Maybe\n\n", false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct err e = ERR_INIT;
+        struct message m;
+        message_init(&m);
+        assert_true(message_from_memory(&m, rows[i].in, strlen(rows[i].in), &e));
+        if (message_tls_not_required(&m) != rows[i].no)
+            fail_msg("%s", rows[i].in);
+        message_free(&m);
+    }
+}
+
 /* Messages of just the window's size, and one and two octets to either side, with every line end. */
 static void test_window_edges(void **state)
 {
@@ -443,7 +467,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),       cmocka_unit_test(test_facts),    cmocka_unit_test(test_window_edges),
         cmocka_unit_test(test_pipe),         cmocka_unit_test(test_spool),    cmocka_unit_test(test_wait_fd),
-        cmocka_unit_test(test_pull),
+        cmocka_unit_test(test_pull),         cmocka_unit_test(test_tls_not_required),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_property),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
