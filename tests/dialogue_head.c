@@ -113,6 +113,7 @@ static const struct fact facts[] = {
     { "auth", set_on, PARAM(auth) },
     { "lmtp", set_on, PARAM(lmtp) },
     { "all-or-nothing", set_on, PARAM(all_or_nothing) },
+    { "requiretls", set_on, PARAM(requiretls) },
     { "timeout", set_timeout, PARAM(timeout) },
     { "domain", set_domain, 0 },
     { "etrn", set_etrn, 0 },

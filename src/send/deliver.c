@@ -467,6 +467,7 @@ static void start_session(struct deliver *d)
         .auth = !d->p.look && strcmp(a->auth, "off") != 0,
         .etrn = d->p.etrn,
         .all_or_nothing = a->all_or_nothing,
+        .requiretls = a->requiretls && d->p.env,
         .timeout = a->timeout,
         .probe = d->probe.session,
         .hub = d->p.hub,

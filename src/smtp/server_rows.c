@@ -72,6 +72,11 @@ static bool starttls_offered(const struct server *s)
     return s->p.tls_offered && !s->tls;
 }
 
+static bool under_tls(const struct server *s)
+{
+    return s->tls;
+}
+
 static const struct {
     enum cap cap;
     bool usual;
@@ -86,7 +91,7 @@ static const struct {
     { CAP_CHUNKING, true, NULL, NULL },
     { CAP_DSN, true, NULL, NULL },
     { CAP_ENHANCED, true, NULL, NULL },
-    { CAP_REQUIRETLS, false, NULL, NULL },
+    { CAP_REQUIRETLS, true, under_tls, NULL },
     { CAP_STARTTLS, true, starttls_offered, NULL },
     { CAP_AUTH, true, server_auth_offered, offer_auth },
     { CAP_VRFY, false, NULL, NULL },
@@ -179,6 +184,12 @@ static const char *take_nothing(struct server *s, const char *value)
 {
     (void)s;
     return *value ? "the parameter takes no value" : NULL;
+}
+
+/* RFC 8689 4.2 */
+static const char *take_requiretls(struct server *s, const char *value)
+{
+    return s->tls ? take_nothing(s, value) : "REQUIRETLS is for connections under TLS";
 }
 
 static const char *take_xtext(struct server *s, const char *value)
@@ -275,7 +286,7 @@ static const struct parameter mail_parameters[] = {
     { "RET", CAP_DSN, take_ret },
     { "ENVID", CAP_DSN, take_envid },
     { "AUTH", CAP_AUTH, take_xtext },
-    { "REQUIRETLS", CAP_REQUIRETLS, take_nothing },
+    { "REQUIRETLS", CAP_REQUIRETLS, take_requiretls },
     { NULL, 0, NULL },
 };
 

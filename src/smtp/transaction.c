@@ -237,6 +237,8 @@ static void add_mail_parameters(const struct session *s, struct buf *line)
         buf_adds(line, " BODY=8BITMIME");
     if (s->t.utf8)
         buf_adds(line, " SMTPUTF8");
+    if (s->p.requiretls)
+        buf_adds(line, " REQUIRETLS");
     if (!session_has(s, CAP_DSN))
         return;
     if (env->dsn_return != DSN_RETURN_UNSET)

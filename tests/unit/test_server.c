@@ -224,6 +224,9 @@ static const struct row rows[] = {
       "220 250 250 250 503 250 250 250 250 354 250 ", "a@b>c@d:a\n|a@b>c@d:|" },
     { "DATA behind BDAT", SMTP, HI TO "BDAT 1\r\naDATA\r\nRCPT TO:<e@f>\r\nRSET\r\n", "220 250 250 250 250 503 503 250 ", "dropped|" },
     { "BDAT malformed closes", SMTP, HI TO "BDAT x\r\nQUIT\r\n", "220 250 250 250 501 [close]", NULL },
+    { "REQUIRETLS in clear", .p = { .name = "mx", .extensions = ALL | CAP_REQUIRETLS }, HI "MAIL FROM:<a@b> REQUIRETLS\r\n", "220 250 501 ", NULL },
+    { "REQUIRETLS under TLS", .p = { .name = "mx", .extensions = ALL | CAP_REQUIRETLS, .tls_up = true },
+      HI "MAIL FROM:<a@b> REQUIRETLS=1\r\nMAIL FROM:<a@b> REQUIRETLS\r\n", "220 250 501 250 ", NULL },
     { "SIZE said", .p = { .name = "mx", .extensions = ALL, .size_max = 4 }, HI "MAIL FROM:<a@b> SIZE=5\r\nMAIL FROM:<a@b> SIZE=4\r\n", "220 250 552 250 ", NULL },
     { "rcpt_max", .p = { .name = "mx", .rcpt_max = 1 }, HI TO "RCPT TO:<e@f>\r\nDATA\r\n.\r\n", "220 250 250 250 452 354 250 ", "a@b>c@d:|" },
     { "LMTP answers for each", LMTP, "EHLO me\r\nLHLO me\r\n" TO "RCPT TO:<c@d>\r\nDATA\r\n.\r\n", "220 500 250 250 250 250 354 250 250 ", "a@b>c@d,c@d:|" },
@@ -385,8 +388,8 @@ static void test_mechanisms(void **state)
     strlist_add(&only, "SCRAM-SHA-256-PLUS");
     play(&p, in, sizeof in - 1, 100, &seen);
     assert_non_null(strstr(seen.out.data, "250 AUTH LOGIN\r\n504 "));
-    assert_true(server_extensions(true) & CAP_CHUNKING && !(server_extensions(true) & CAP_REQUIRETLS));
-    assert_true(server_extensions(false) & CAP_REQUIRETLS);
+    assert_true(server_extensions(true) & CAP_CHUNKING && !(server_extensions(true) & CAP_BINARYMIME));
+    assert_true(server_extensions(false) & CAP_BINARYMIME);
     strlist_free(&only);
     buf_free(&seen.out);
 }
