@@ -8,12 +8,16 @@
 /* In quotes or not: the words are one reply. */
 static bool explain(const struct strlist *words, struct err *e)
 {
-    struct buf reply = BUF_INIT;
+    struct buf reply = BUF_INIT, delay = BUF_INIT;
     for (size_t i = 0; i < words->n; i++)
         buf_printf(&reply, "%s%s", i > 0 ? " " : "", words->v[i]);
     const struct reply_row *row = hint_for_reply(reply.data);
-    if (row) {
+    bool delayed = hint_delay(reply.data, &delay);
+    if (row)
         printf("cause: %s\naction: %s\n", row->cause, row->action);
+    if (delayed)
+        printf("again: in %s\n", delay.data);
+    if (row || delayed) {
         if (fflush(stdout) != 0 || ferror(stdout))
             err_set(e, FAULT_IO, "cannot write to standard output");
     } else if (!reply.len) {
@@ -24,6 +28,7 @@ static bool explain(const struct strlist *words, struct err *e)
         err_hint(e, "give it whole, with its code; what begins with 4 a later try may mend, what begins with 5 not");
     }
     buf_free(&reply);
+    buf_free(&delay);
     return !err_is_set(e);
 }
 

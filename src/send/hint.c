@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/reply.h"
+#include "send/delay.h"
 
 static bool matches(const char *pattern, const char *text)
 {
@@ -27,17 +28,22 @@ static size_t repeated_code(const char *line)
     return n + (n > 4 && line[n] == ' ');
 }
 
-const struct reply_row *hint_for_reply(const char *reply)
+static void join_lines(const char *reply, struct buf *text)
 {
-    struct buf text = BUF_INIT;
     while (*reply) {
         size_t n = strcspn(reply, "\r\n");
-        buf_addc(&text, ' ');
-        buf_add(&text, reply, n);
+        buf_addc(text, ' ');
+        buf_add(text, reply, n);
         reply += n + strspn(reply + n, "\r\n");
         reply += repeated_code(reply);
     }
-    buf_trim(&text);
+    buf_trim(text);
+}
+
+const struct reply_row *hint_for_reply(const char *reply)
+{
+    struct buf text = BUF_INIT;
+    join_lines(reply, &text);
     const struct reply_row *row = reply_rows;
     while (row->id && !matches(row->pattern, text.data))
         row++;
@@ -45,11 +51,29 @@ const struct reply_row *hint_for_reply(const char *reply)
     return row->id ? row : NULL;
 }
 
+bool hint_delay(const char *reply, struct buf *out)
+{
+    struct buf text = BUF_INIT;
+    join_lines(reply, &text);
+    long seconds = delay_asked(text.data);
+    buf_free(&text);
+    if (seconds > 0)
+        delay_words(seconds, out);
+    return seconds > 0;
+}
+
 void hint_add(struct err *e)
 {
     if (!e->server || e->hint)
         return;
     const struct reply_row *row = hint_for_reply(e->server);
+    struct buf text = BUF_INIT, delay = BUF_INIT;
     if (row)
-        err_hint(e, "%s: %s", row->cause, row->action);
+        buf_printf(&text, "%s: %s", row->cause, row->action);
+    if (hint_delay(e->server, &delay))
+        buf_printf(&text, "%sasked to come back in %s", row ? "; " : "", delay.data);
+    if (text.len)
+        err_hint(e, "%s", text.data);
+    buf_free(&text);
+    buf_free(&delay);
 }

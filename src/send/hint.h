@@ -2,6 +2,9 @@
 #ifndef SEND_HINT_H
 #define SEND_HINT_H
 
+#include <stdbool.h>
+
+#include "base/buf.h"
 #include "base/err.h"
 
 struct reply_row { const char *id, *pattern, *class_, *cause, *action; };
@@ -11,7 +14,10 @@ extern const struct reply_row reply_rows[]; /* ends with id NULL */
  * once: a server may break its sentence anywhere. */
 const struct reply_row *hint_for_reply(const char *reply);
 
-/* Adds the row's cause and action as hint where e has server words and no hint yet. */
+/* Appends how long the reply asks to wait before the next try, "5 minutes". false: it does not say. */
+bool hint_delay(const char *reply, struct buf *out);
+
+/* Adds the row's cause and action, and the time to come back, as hint where e has server words and no hint yet. */
 void hint_add(struct err *e);
 
 #endif

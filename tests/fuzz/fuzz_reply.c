@@ -1,9 +1,11 @@
-/* Fuzzing the reply parser: whatever comes, in blocks of any size, gives the same replies within the limits. */
+/* Fuzzing the reply parser: whatever comes, in blocks of any size, gives the same replies within the limits; and what
+ * they may say about when to come back. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/reply.h"
+#include "send/delay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +38,10 @@ static void parse(const char *data, size_t size, size_t block, struct buf *out)
             require(!reply_pending(&p));
             reply_format(&r, out);
             buf_addc(out, '|');
+            size_t line = out->len;
             reply_format_line(&r, out);
+            long delay = delay_asked(out->data + line);
+            require(delay >= 0 && delay <= DELAY_MAX && (r.code / 100 == 4 || strchr(out->data + line, ':') || delay == 0));
             buf_addc(out, '\n');
             reply_free(&r);
         }

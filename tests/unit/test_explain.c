@@ -42,6 +42,8 @@ static void replies(void **state)
     static const struct { char *const argv[8]; int status; const char *says; } cases[] = {
         { { "explain", "534 5.7.14 Please log in through your web browser and then try again." }, 0, "action: Sign in once" },
         { { "explain", "454", "4.7.0", "Too", "many", "login", "attempts" }, 0, "cause: Too many AUTH tries" },
+        { { "explain", "451 4.7.1 Greylisting in action, please come back in 00:04:59" }, 0, "again: in 5 minutes\n" },
+        { { "explain", "450 4.3.2 please retry in 90 seconds" }, 0, "again: in 90 seconds\n" },
         { { "explain", "250 2.0.0 Ok: queued as 4F" }, 65, "nothing is known" },
         { { "explain", "" }, 64, "which reply?" },
         { { "explain" }, 64, "which reply?" },

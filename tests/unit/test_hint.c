@@ -73,6 +73,28 @@ static void hint_is_added_once(void **state)
     err_clear(&e);
 }
 
+static void delay_is_told(void **state)
+{
+    (void)state;
+    static const struct { const char *reply, *hint; } cases[] = {
+        { "450 4.2.0 <b@example.org>: Recipient address rejected: Greylisted for 300 seconds",
+          "First contact is deferred on purpose: Retry same sender/recipient/IP after 5-30 min; asked to come back in 5 minutes" },
+        { "451-4.3.9 busy, please try\n451 4.3.9 again in 2 hours", "asked to come back in 2 hours" },
+        { "b@example.org deferred: 450 4.3.2 retry in 60s\nc@example.org deferred: 450 4.3.2 retry in 20 minutes",
+          "asked to come back in 20 minutes" },
+        { "451 4.3.9 busy", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e = ERR_INIT;
+        err_set(&e, FAULT_TEMPORARY, "not now");
+        err_server(&e, cases[i].reply);
+        hint_add(&e);
+        if (!e.hint != !cases[i].hint || (e.hint && strcmp(e.hint, cases[i].hint) != 0))
+            fail_msg("%s: %s", cases[i].reply, e.hint ? e.hint : "no hint");
+        err_clear(&e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -80,6 +102,7 @@ int main(void)
         cmocka_unit_test(unknown_reply_has_no_row),
         cmocka_unit_test(sentence_goes_on_in_the_next_line),
         cmocka_unit_test(hint_is_added_once),
+        cmocka_unit_test(delay_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
