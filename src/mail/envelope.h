@@ -21,6 +21,7 @@ struct rcpt {
     char *orcpt;        /* own or NULL: "rfc822;…" for DSN, not yet xtext */
     enum rcpt_fate fate;
     struct reply reply; /* the reply that decided the fate; code 0: none */
+    bool unasked;       /* … is ours: this server lacks what is needed and was not asked; another may have it */
 };
 
 enum { DSN_NOTIFY_NEVER = 1, DSN_NOTIFY_SUCCESS = 2, DSN_NOTIFY_FAILURE = 4, DSN_NOTIFY_DELAY = 8 };

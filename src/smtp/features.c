@@ -41,12 +41,6 @@ static bool prdr_due(const struct session *s)
     return s->p.probe.prdr && !auth_due(s);
 }
 
-/* Before a password goes to a server that would not get the message anyway. */
-static bool requiretls_due(const struct session *s)
-{
-    return s->p.requiretls;
-}
-
 /* Each appends what the server does not offer. false: it offers all that is asked for. */
 
 static bool lacks_keyword(const struct session *s, enum cap cap, struct buf *what)
@@ -86,14 +80,6 @@ static bool lacks_xclient(const struct session *s, enum cap cap, struct buf *wha
     return false;
 }
 
-/* In clear its promise is none (RFC 8689 4.2). */
-static bool lacks_requiretls(const struct session *s, enum cap cap, struct buf *what)
-{
-    if (!s->tls_up)
-        buf_printf(what, "%s under TLS", cap_word(cap));
-    return !s->tls_up || lacks_keyword(s, cap, what);
-}
-
 static void hint_tls(struct session *s)
 {
     const char *masked = rows_masked(&s->caps);
@@ -130,12 +116,6 @@ static void hint_prdr(struct session *s)
     err_hint(&s->err, "try without PRDR, or over LMTP, which has a reply for each recipient anyway");
 }
 
-static void hint_requiretls(struct session *s)
-{
-    err_hint(&s->err, "few servers know it, and this one might pass the message on in clear; if that will do, send it "
-                      "with 'requiretls off'");
-}
-
 static bool tls_optional(const struct session *s) { return s->p.tls != SESSION_TLS_REQUIRED; }
 static bool xclient_optional(const struct session *s) { return s->p.probe.xclient_need != NEED_REQUIRED; }
 static bool auth_optional(const struct session *s) { return s->p.probe.auth_need != NEED_REQUIRED; }
@@ -160,8 +140,6 @@ static const struct feature {
       ", so it cannot be asked to start a queue", NULL, false },
     { CAP_PRDR, STAGE_MAIL, prdr_due, lacks_keyword, NULL, hint_prdr,
       ", so it has no reply for each recipient", NULL, false },
-    { CAP_REQUIRETLS, STAGE_MAIL, requiretls_due, lacks_requiretls, NULL, hint_requiretls,
-      ", which the message demands", NULL, false },
 };
 
 /* Ends the session, or goes on without the feature. */

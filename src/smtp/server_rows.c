@@ -91,7 +91,7 @@ static const struct {
     { CAP_CHUNKING, true, NULL, NULL },
     { CAP_DSN, true, NULL, NULL },
     { CAP_ENHANCED, true, NULL, NULL },
-    { CAP_REQUIRETLS, true, under_tls, NULL },
+    { CAP_REQUIRETLS, false, under_tls, NULL },
     { CAP_STARTTLS, true, starttls_offered, NULL },
     { CAP_AUTH, true, server_auth_offered, offer_auth },
     { CAP_VRFY, false, NULL, NULL },

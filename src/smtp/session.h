@@ -104,7 +104,8 @@ struct session_params {
     bool auth;            /* authenticate before the first MAIL, or end */
     const char *etrn;     /* start this queue (RFC 1985: host, @domain or #queue) when all else is settled, or end;
                              NULL: none */
-    bool requiretls;      /* MAIL says REQUIRETLS (RFC 8689); not offered: FAULT_UNAVAILABLE at STAGE_MAIL */
+    bool requiretls;      /* MAIL says REQUIRETLS (RFC 8689); not offered under TLS: FAULT_UNAVAILABLE at STAGE_MAIL,
+                             everybody is refused with a reply of ours, 5.7.30 */
     bool all_or_nothing;  /* one recipient refused: nobody gets the message */
     usec timeout;         /* for every step; 0: each row's own (RFC 5321 4.5.3.2, shortened; see rows.c) */
     struct session_probe probe;

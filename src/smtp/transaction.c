@@ -27,6 +27,7 @@ static void set_fate(struct session *s, size_t i, enum rcpt_fate fate, const str
 
     s->t.state[i] = RCPT_STATE_OVER;
     rcpt->fate = fate;
+    rcpt->unasked = false;
     reply_free(&rcpt->reply);
     if (r)
         reply_copy(&rcpt->reply, r);
@@ -101,6 +102,7 @@ static void refuse_locally(struct session *s, size_t i, int code, const int enha
     memcpy(r.enhanced, enhanced, sizeof r.enhanced);
     buf_printf(&r.text, "%d.%d.%d %s", enhanced[0], enhanced[1], enhanced[2], text);
     set_fate(s, i, RCPT_REFUSED, &r);
+    rcpt_at(s, i)->unasked = true;
     reply_free(&r);
 }
 
@@ -129,6 +131,21 @@ static bool fits(struct session *s)
     err_set(&e, FAULT_MESSAGE, "the message is larger than the server takes");
     err_hint(&e, "it has %lld octets, the server takes %lld: send less at once, or a link", size, max);
     fail_locally(s, &e, 552, (const int[]){ 5, 3, 4 });
+    return false;
+}
+
+/* RFC 8689 4.2.1. What is offered in clear promises nothing. */
+static bool keeps_to_tls(struct session *s)
+{
+    struct err e = ERR_INIT;
+
+    if (!s->p.requiretls || (s->tls_up && session_has(s, CAP_REQUIRETLS)))
+        return true;
+    err_set(&e, FAULT_UNAVAILABLE, "the server does not offer REQUIRETLS%s, which the message demands",
+            s->tls_up ? "" : " under TLS");
+    err_hint(&e, "it might pass the message on in clear, and few servers promise not to; if that will do, send it with "
+                 "'requiretls off'");
+    fail_locally(s, &e, 550, (const int[]){ 5, 7, 30 });
     return false;
 }
 
@@ -189,7 +206,7 @@ void transaction_begin(struct session *s)
     t->begun = true;
     if (needs_utf8(s))
         t->utf8 = session_has(s, CAP_SMTPUTF8);
-    if (!fits(s) || (!as_they_stand(s) && !addresses_fit(s)) || (s->p.all_or_nothing && t->refused > 0))
+    if (!fits(s) || !keeps_to_tls(s) || (!as_they_stand(s) && !addresses_fit(s)) || (s->p.all_or_nothing && t->refused > 0))
         return;
     warn_without_dsn(s);
     for (size_t i = 0; i < t->job.n; i++) {

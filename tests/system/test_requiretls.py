@@ -8,6 +8,9 @@ from client import SENDER, envoi, message
 from test_sink import Sink
 
 
+OFFERED = "--extensions=PIPELINING,SIZE,8BITMIME,STARTTLS,REQUIRETLS"
+
+
 @pytest.fixture
 def sink(tmp_path):
     started = []
@@ -32,7 +35,7 @@ def with_certificate(certs):
 
 
 def test_asked_for(sink, certs):
-    server = sink("--json", *with_certificate(certs))
+    server = sink("--json", OFFERED, *with_certificate(certs))
     done = send(server, certs)
     assert done.status == 0, done
     event = {}
@@ -43,10 +46,11 @@ def test_asked_for(sink, certs):
 
 
 def test_not_offered(sink, certs):
-    server = sink("--extensions=-REQUIRETLS", *with_certificate(certs))
-    done = send(server, certs)
+    done = send(sink(*with_certificate(certs)), certs, "--json")
     assert done.status == 69, done
     assert "the server does not offer REQUIRETLS, which the message demands" in done.err
+    (recipient,) = done.report["recipients"]
+    assert recipient["fate"] == "refused" and recipient["enhanced"] == "5.7.30", recipient
 
 
 @pytest.mark.parametrize("options, status, said", [
@@ -71,7 +75,7 @@ def test_without_starttls(sink, certs):
 
 def test_in_clear_not_offered(sink, certs):
     """The sink offers it under TLS only."""
-    server = sink(*with_certificate(certs))
+    server = sink(OFFERED, *with_certificate(certs))
     done = envoi("--serverinfo", "--host=localhost", f"--port={server.ports[0]}", "--tls=off")
     assert "REQUIRETLS" not in done.out, done
     done = envoi("--serverinfo", "--host=localhost", f"--port={server.ports[0]}", "--tls=on", f"--tls-trust-file={certs.ca}")

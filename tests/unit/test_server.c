@@ -388,8 +388,8 @@ static void test_mechanisms(void **state)
     strlist_add(&only, "SCRAM-SHA-256-PLUS");
     play(&p, in, sizeof in - 1, 100, &seen);
     assert_non_null(strstr(seen.out.data, "250 AUTH LOGIN\r\n504 "));
-    assert_true(server_extensions(true) & CAP_CHUNKING && !(server_extensions(true) & CAP_BINARYMIME));
-    assert_true(server_extensions(false) & CAP_BINARYMIME);
+    assert_true(server_extensions(true) & CAP_CHUNKING && !(server_extensions(true) & CAP_REQUIRETLS));
+    assert_true(server_extensions(false) & CAP_REQUIRETLS);
     strlist_free(&only);
     buf_free(&seen.out);
 }
