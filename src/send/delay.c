@@ -11,7 +11,7 @@ enum { MINUTE = 60, HOUR = 3600, DAY = 86400, DIGITS_MAX = 6 };
 
 #define BETWEEN " \t()[]-~,\r\n" /* what words stand between */
 
-/* Does one of the words stand here, as the beginning of a word where `begins`, else as a whole one? Its length, or 0. */
+/* Does one of the words stand here: as the beginning of a word where `begins`, else as a whole one? Its length or 0. */
 static size_t word_at(const char *p, const char *const *words, bool begins)
 {
     for (; *words; words++) {

@@ -206,7 +206,8 @@ void transaction_begin(struct session *s)
     t->begun = true;
     if (needs_utf8(s))
         t->utf8 = session_has(s, CAP_SMTPUTF8);
-    if (!fits(s) || !keeps_to_tls(s) || (!as_they_stand(s) && !addresses_fit(s)) || (s->p.all_or_nothing && t->refused > 0))
+    if (!fits(s) || !keeps_to_tls(s) || (!as_they_stand(s) && !addresses_fit(s))
+        || (s->p.all_or_nothing && t->refused > 0))
         return;
     warn_without_dsn(s);
     for (size_t i = 0; i < t->job.n; i++) {
