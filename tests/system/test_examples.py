@@ -11,7 +11,7 @@ import pytest
 from client import ENVOI, environment, envoi
 
 DOC = pathlib.Path(__file__).resolve().parents[2] / "doc"
-PAGES = ("envoi-config.5", "envoi-examples.7", "envoi-migrate.7", "envoi-probe.1", "envoi-sink.1")
+PAGES = ("envoi-config.5", "envoi-direct.7", "envoi-examples.7", "envoi-migrate.7", "envoi-probe.1", "envoi-sink.1")
 BLOCK = re.compile(r'(?:^\.\\" check: (?P<kind>\w+)\n)?^\.Bd -literal.*\n(?P<text>(?:.*\n)*?)\.Ed$', re.M)
 ESCAPES = {r"\e": "\\", r"\-": "-", r"\&": "", r"\(dq": '"', r"\(aq": "'"}
 
@@ -57,7 +57,7 @@ def shell(path):
     run("sh", "-n", path)
     for call in re.findall(r"\benvoi ((?:[^|&;'\n\\]|\\\n)*)", path.read_text()):
         words = call.split()
-        command = words[0] if words and words[0] in ("sink", "config", "completions", "help", "password", "probe") else "send"
+        command = words[0] if words and words[0] in ("sink", "config", "completions", "help", "mx", "password", "probe") else "send"
         for option in re.findall(r"(?<!\S)(--[a-z-]+)", call):
             assert option in options_of(command), f"envoi {call}"
 
