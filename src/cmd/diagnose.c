@@ -104,6 +104,8 @@ static bool take_operand(struct run *r, struct err *e)
     }
     r->named = strchr(r->name, '@') ? NAMED_ADDRESS : is_domain(r->name) ? NAMED_DOMAIN : NAMED_HOST;
     const char *at = strrchr(r->name, '@');
+    if (!say(said, "mx", "off", e))
+        return false;
     return r->named == NAMED_HOST ? say_host(said, r->name, e) : say(said, "host", at ? at + 1 : r->name, e);
 }
 
@@ -118,7 +120,10 @@ static bool choose_account(struct run *r, struct err *e)
         chosen = rc_choose(&r->rc, r->opt.account, NULL, e);
     bool ok = (params.no_files || chosen) && account_bind(&r->account, chosen, said, e);
     cmd_warn(&r->rc.warnings);
-    return ok;
+    if (!ok || !r->account.mx)
+        return ok;
+    err_set(e, FAULT_USAGE, "'host mx' names no server to look at: each domain has its own");
+    return err_hint(e, "'envoi mx DOMAIN' looks at all of a domain's, 'envoi diagnose you@DOMAIN' at the best");
 }
 
 /* ---- showing ---- */

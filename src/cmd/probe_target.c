@@ -161,7 +161,8 @@ static bool network_end(struct probe_plan *p, struct settings *account, struct h
     bool ok = (!behind || port_number(behind, s, &hop->port, e)) && local_end(p, account, &local, e) &&
               check_families(p, hop->host, local.data, e);
     buf_printf(&number, "%d", hop->port);
-    ok = ok && probe_say(account, "host", hop->host, s, e) && probe_say(account, "port", number.data, s, e) &&
+    ok = ok && probe_say(account, "host", hop->host, s, e) && probe_say(account, "mx", "off", s, e) &&
+         probe_say(account, "port", number.data, s, e) &&
          (!said_flag(p->said, "ipv4_only") || probe_say(account, "ipv4_only", "on", NULL, e)) &&
          (!said_flag(p->said, "ipv6_only") || probe_say(account, "ipv6_only", "on", NULL, e));
     buf_free(&number);

@@ -139,7 +139,7 @@ static bool say_server(struct run *r, const char *where, struct err *e)
     if (where[0] == '[' && end[-1] == ']')
         where++, end--;
     char *host = xstrndup(where, (size_t)(end - where));
-    bool ok = say(r, "host", host, e);
+    bool ok = say(r, "host", host, e) && say(r, "mx", "off", e);
     free(host);
     return ok;
 }

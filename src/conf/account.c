@@ -42,10 +42,10 @@ bool send_options_bind(struct send_options *so, const struct settings *send, con
     so->verbose = debug && option_switch(debug) == 1 ? 2 : verbose && option_switch(verbose) == 1;
     if (so->dsn_envid && !check_envid(so->dsn_envid, e))
         return false;
-    const char *host = account ? settings_text(account, "host") : NULL;
-    if (so->account_name && host) {
-        err_set(e, FAULT_USAGE, "--account and --%s do not go together", ascii_ieq(host, "mx") ? "mx" : "host");
-        return err_hint(e, "--host uses no file; leave it out to use the host of account '%s'", so->account_name);
+    const char *host = account && settings_text(account, "host") ? "host" : "mx";
+    if (so->account_name && account && settings_text(account, host)) {
+        err_set(e, FAULT_USAGE, "--account and --%s do not go together", host);
+        return err_hint(e, "--%s uses no file; leave it out to use the host of account '%s'", host, so->account_name);
     }
     if (so->serverinfo && so->rmqs)
         return err_set(e, FAULT_USAGE, "--serverinfo and --rmqs do not go together");
@@ -204,12 +204,20 @@ static const char *level_for_all(const struct account *a)
     return level;
 }
 
-/* In msmtp's files a server may have that name. */
-static void derive_mx(struct account *a)
+/* A server may have that name: in msmtp's files and in the environment, which know no such word, and where a command
+ * said `mx off` as it was given a server's name. */
+static bool derive_mx(struct account *a, bool environment, struct err *e)
 {
-    a->mx = !a->msmtp && a->host && ascii_ieq(a->host, "mx");
+    const char *said = settings_text(&a->settings, "mx");
+    int mx = said ? option_switch(said) : !a->msmtp && !environment ? -1 : 0;
+    if (mx == 1 && !a->host)
+        a->host = xstrdup("mx");
+    a->mx = mx != 0 && a->host && ascii_ieq(a->host, "mx");
+    if (mx == 1 && !a->mx)
+        return wrong(a, "mx", e, "'--mx' and a host do not go together", "leave one of them out");
     if (a->mx && !level_for_all(a))
         strlist_add(&a->tls_policy, a->tls == ACCOUNT_TLS_OFF ? "none" : a->tls_certcheck ? "dane" : "may");
+    return true;
 }
 
 static void derive_auth(struct account *a)
@@ -507,11 +515,10 @@ bool account_bind(struct account *a, const struct rc_account *chosen, const stru
         return false;
     derive_from(a);
     derive_auth(a);
-    derive_mx(a);
     derive_domain(a);
     derive_words(a);
-    if (!derive_tls_and_port(a, e) || !check_server(a, e) || (a->mx && !check_mx(a, e))
-        || (a->requiretls && !check_requiretls(a, e)) || !check_login(a, e))
+    if (!derive_mx(a, chosen && !*chosen->name, e) || !derive_tls_and_port(a, e) || !check_server(a, e)
+        || (a->mx && !check_mx(a, e)) || (a->requiretls && !check_requiretls(a, e)) || !check_login(a, e))
         return false;
     warn_about_port(a);
     return true;

@@ -47,7 +47,7 @@ static const char *const sendmail_modes[] = { "m", NULL };
 static const struct option account_rows[] = {
     { .name = "host", .group = "Server", .type = OPTION_TEXT, .flags = BOTH | WIRE | OPTION_SUBST_OWN, .arg = "HOST",
       A(host), .help = "the server to send to; on the command line: without any file" },
-    { .name = "mx", .group = "Server", .type = OPTION_FLAG, .flags = ARGV, .means = "host=mx|", BY_HAND,
+    { .name = "mx", .group = "Server", .type = OPTION_FLAG, .flags = ARGV, BY_HAND,
       .help = "straight to the recipients' mail exchangers, as --host=mx" },
     { .name = "port", .group = "Server", .type = OPTION_PORTS, .flags = BOTH, .arg = "PORT|auto", .min = 1,
       .max = PORT_MAX, .words = port_words, A(ports),

@@ -59,7 +59,6 @@ struct option {
     const char *today;   /* obsolete spelling: what to write instead; NULL: current. "timeout": that row, same value;
                             "tls_certcheck=off": that row and value; "set_from_header=auto|off": for on and for off.
                             With `at` OPTION_BY_HAND it stays as said, and whoever binds it knows what it means. */
-    const char *means;   /* a spelling of its own for a value of another row, written as in `today`; NULL: none */
     const char *const *words; /* OPTION_WORD: all values, ends with NULL; others: words that complete; NULL: none */
     long min, max;       /* OPTION_NUMBER, OPTION_PORTS */
     size_t at;           /* offset in the bound struct; SIZE_MAX: bound by hand */

@@ -194,7 +194,8 @@ static void begin_account(struct rc_reader *r, const char *name, size_t len)
 
 bool rc_names_server(const struct settings *s)
 {
-    return settings_text(s, "host") || settings_text(s, "socket");
+    const char *mx = settings_text(s, "mx");
+    return settings_text(s, "host") || settings_text(s, "socket") || (mx && option_switch(mx) == 1);
 }
 
 /* A file that says what to do and names no account means its only one. */

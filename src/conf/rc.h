@@ -74,7 +74,8 @@ bool rc_settings(const struct rc_account *a, struct settings *out, struct err *e
 bool rc_from_matches(const char *from, const char *sender);
 bool rc_from_is_pattern(const char *from);
 
-/* Do the settings say which server: a host or a socket? Said on the command line, no file is needed. */
+/* Do the settings say which server: a host, a socket, or the mail exchangers? Said on the command line, no file is
+ * needed. */
 bool rc_names_server(const struct settings *s);
 
 const struct rc_account *rc_find(const struct rc *rc, const char *name);

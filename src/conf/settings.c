@@ -63,22 +63,16 @@ static enum fault fault_of(const char *origin)
     return strcmp(origin, ORIGIN_COMMAND_LINE) == 0 ? FAULT_USAGE : FAULT_CONFIG;
 }
 
-static bool is_spelling(const struct option *o)
+/* Says today's row instead of an obsolete one; see option.h for the forms of `today`. */
+static bool say_today(struct settings *s, const struct option *o, const char *value, const char *origin, struct err *e)
 {
-    return o->means || (o->today && o->at != OPTION_BY_HAND);
-}
-
-/* Says the row that this one is a spelling of; see option.h for the forms of `today`. */
-static bool say_other(struct settings *s, const struct option *o, const char *value, const char *origin, struct err *e)
-{
-    const char *other = o->means ? o->means : o->today;
-    size_t len = strcspn(other, "=");
-    const struct option *now = option_by_name(s->table, other, len);
-    if (!other[len])
+    size_t len = strcspn(o->today, "=");
+    const struct option *now = option_by_name(s->table, o->today, len);
+    if (!o->today[len])
         return settings_say(s, now, value, origin, NULL, e);
     if (value && !*value)
         return settings_say(s, now, "", origin, NULL, e);
-    const char *on = other + len + 1;
+    const char *on = o->today + len + 1;
     size_t on_len = strcspn(on, "|");
     union option_value v = { .flag = true };
     if (on[on_len] && value && !option_value(o, value, &v, fault_of(origin), e))
@@ -112,11 +106,11 @@ bool settings_say(struct settings *s, const struct option *o, const char *value,
 {
     if (warning)
         *warning = NULL;
-    if (is_spelling(o) && !say_other(s, o, value, origin, e))
+    if (o->today && o->at != OPTION_BY_HAND && !say_today(s, o, value, origin, e))
         return false;
     if (warning && o->today)
         *warning = obsolete(s, o, origin);
-    if (is_spelling(o))
+    if (o->today && o->at != OPTION_BY_HAND)
         return true;
 
     if (!value)

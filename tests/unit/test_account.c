@@ -207,6 +207,35 @@ static void policy_rows(void **state)
     account_free(&a);
 }
 
+/* --mx is --host=mx; --no-mx is what a command says that was given the name of a server. */
+static void mx_on_the_command_line(void **state)
+{
+    (void)state;
+    static const struct { const char *mx, *host; bool ok, straight; } cases[] = {
+        { "on", NULL, true, true }, { "on", "mx", true, true }, { NULL, "mx", true, true }, { "off", "mx", true, false },
+        { "on", "h", false, false }, { "off", "h", true, false }, { "off", NULL, false, false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct settings s;
+        struct account a;
+        struct err e = ERR_INIT;
+        settings_init(&s, account_options());
+        if (cases[i].mx)
+            assert_true(settings_say(&s, option_by_name(s.table, "mx", 2), cases[i].mx, ORIGIN_COMMAND_LINE, NULL, &e));
+        if (cases[i].host)
+            assert_true(settings_say(&s, option_by_name(s.table, "host", 4), cases[i].host, ORIGIN_COMMAND_LINE, NULL, &e));
+        assert_int_equal(rc_names_server(&s), cases[i].host || strcmp(cases[i].mx, "on") == 0);
+        bool ok = account_bind(&a, NULL, &s, &e);
+        if (ok != cases[i].ok || (ok && a.mx != cases[i].straight))
+            fail_msg("case %zu: %s", i, ok ? "bound" : e.text);
+        if (ok)
+            assert_string_equal(a.host, cases[i].host ? cases[i].host : "mx");
+        err_clear(&e);
+        account_free(&a);
+        settings_free(&s);
+    }
+}
+
 static void proxies_and_words(void **state)
 {
     (void)state;
@@ -290,7 +319,7 @@ static void envelope_identifier(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(auth_words_are_the_mechanisms), cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words), cmocka_unit_test(policy_rows),
+        cmocka_unit_test(auth_words_are_the_mechanisms), cmocka_unit_test(derived), cmocka_unit_test(wrong), cmocka_unit_test(substitutions), cmocka_unit_test(proxies_and_words), cmocka_unit_test(policy_rows), cmocka_unit_test(mx_on_the_command_line),
         cmocka_unit_test(send_options), cmocka_unit_test(envelope_identifier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

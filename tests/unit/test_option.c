@@ -96,8 +96,6 @@ static void rows(void **state)
                 fail_msg("%s: msmtp's default", o->name);
             assert_true(o->name || o->letter);
             assert_true(!o->name || o->today || (o->help && o->group));
-            if (o->means)
-                assert_non_null(option_by_name(tables[t], o->means, strcspn(o->means, "=")));
             assert_false((o->flags & OPTION_SECRET) && (o->flags & OPTION_IN_ARGV));
             if (o->today)
                 assert_non_null(option_by_name(tables[t], o->today, strcspn(o->today, "=")));

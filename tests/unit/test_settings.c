@@ -67,24 +67,6 @@ static void obsolete(void **state)
     }
 }
 
-/* --mx is --host=mx, without a word about it. */
-static void another_spelling(void **state)
-{
-    (void)state;
-    struct settings s;
-    struct err e = ERR_INIT;
-    char *warning;
-    settings_init(&s, account_options());
-    const struct option *mx = option_by_name(s.table, "mx", 2);
-    assert_true(settings_say(&s, mx, NULL, ORIGIN_COMMAND_LINE, &warning, &e));
-    assert_null(warning);
-    assert_string_equal(settings_text(&s, "host"), "mx");
-    assert_true(rc_names_server(&s));
-    assert_true(settings_say(&s, mx, "off", ORIGIN_COMMAND_LINE, &warning, &e));
-    assert_null(settings_text(&s, "host"));
-    settings_free(&s);
-}
-
 static void binds(void **state)
 {
     (void)state;
@@ -120,6 +102,6 @@ static void binds(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(adds_and_replaces), cmocka_unit_test(obsolete), cmocka_unit_test(another_spelling), cmocka_unit_test(binds) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(adds_and_replaces), cmocka_unit_test(obsolete), cmocka_unit_test(binds) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
