@@ -49,6 +49,9 @@ CASES = [
     case("a value that cannot be", "host mail.example.org\nport smtp\n"),
     case("misspelt option", ACCOUNT, command="$ envoi --hots=mail.example.org friend@example.net"),
     case("auth without user", ACCOUNT + "auth on\n"),
+    case("a login at mail exchangers", "host mx\nuser you\nfrom you@example.org\n"),
+    case("a level of TLS that is none", "host mx\ntls_policy example.org dane-olny\nfrom you@example.org\n"),
+    case("REQUIRETLS and no TLS", ACCOUNT + "tls off\nrequiretls\n"),
 
     # ---- message and recipients ----
     case("no from", "host 127.0.0.1\nport <PORT>\n" + IN_CLEAR, mail="Subject: hello\n\nbody\n",
@@ -59,6 +62,9 @@ CASES = [
     case("recipient without domain", ACCOUNT, command="$ envoi -- friend"),
     case("recipient unknown", ACCOUNT + IN_CLEAR,
          script=HELLO + "S: 250 8BITMIME\nC: MAIL FROM\nS: 250 ok\nC: RCPT TO\nS: 550 5.1.1 <friend@example.net>: Recipient address rejected: User unknown\n"),
+    case("greylisted", ACCOUNT + IN_CLEAR,
+         script=HELLO + "S: 250 8BITMIME\nC: MAIL FROM\nS: 250 ok\nC: RCPT TO\n"
+                        "S: 450 4.2.0 <friend@example.net>: Recipient address rejected: Greylisted for 300 seconds\n"),
     case("relaying denied", ACCOUNT + IN_CLEAR,
          script=HELLO + "S: 250 8BITMIME\nC: MAIL FROM\nS: 250 ok\nC: RCPT TO\nS: 554 5.7.1 <friend@example.net>: Relay access denied\n"),
     case("empty mail", ACCOUNT, mail=""),
