@@ -42,6 +42,7 @@ struct dns_answer {
     bool secure;            /* validated, also for "no data" and "no name" */
     char *name;             /* own: the name behind all CNAMEs, or the one asked for */
     char *why;              /* own or NULL: why it is bogus or failed */
+    const char *hint;       /* static or NULL: what to do about that */
     struct dns_record *v;   /* own, in the order of the answer */
     size_t n;
     long ttl;               /* seconds */
@@ -52,6 +53,9 @@ void dns_answer_free(struct dns_answer *a);
 /* Appends the record made of rdata (RFC 1035 3.3, 2782, 6698; names uncompressed). false: the octets are not of that
  * type; nothing is added. */
 bool dns_answer_add(struct dns_answer *a, enum dns_type type, const char *rdata, size_t len);
+
+/* Whether a message (RFC 1035 4.1) holds a record of that type; false, too, where it cannot be read. */
+bool dns_message_has(const char *octets, size_t len, int type);
 
 /* Strings are borrowed for the call. */
 struct dns_params {
@@ -67,15 +71,16 @@ struct dns;
 struct dns *dns_new(const struct dns_params *p, struct err *e);
 void dns_free(struct dns *d); /* NULL is allowed; no question may be left */
 
-/* A question on its way. Names are ASCII (A-labels). */
+/* A question on its way. Names are ASCII (A-labels); of one that cannot be (too long) there is none. */
 struct dns_question;
 struct dns_question *dns_ask(struct dns *d, const char *name, enum dns_type type);
 
-/* NULL as long as there is no answer; it is the question's. At `deadline` (of the caller's clock) DNS_FAILED is one. */
+/* NULL as long as there is no answer; it is the question's. At `deadline` (of the caller's clock) DNS_FAILED is one. A
+ * task that waits for the dns asks for its answer whenever it is stepped. */
 const struct dns_answer *dns_answer(struct dns_question *q, usec deadline);
 
 /* What a task that asks waits for, besides its deadline. One dns serves many tasks. */
-void dns_waits(const struct dns *d, struct pollset *ps);
+void dns_waits(struct dns *d, struct pollset *ps);
 
 void dns_question_free(struct dns_question *q); /* also before the answer; NULL is allowed */
 

@@ -150,6 +150,53 @@ bool dns_answer_add(struct dns_answer *a, enum dns_type type, const char *rdata,
     return false;
 }
 
+/* To the end of a name of a message, which may end in a pointer (RFC 1035 4.1.4). */
+static bool skip_name(struct reader *r)
+{
+    while (r->p < r->end) {
+        size_t n = *r->p++;
+        if (n == 0)
+            return true;
+        if (n > 63)
+            return r->p++ < r->end;
+        if ((size_t)(r->end - r->p) < n)
+            return false;
+        r->p += n;
+    }
+    return false;
+}
+
+static bool skip_octets(struct reader *r, int n)
+{
+    if (r->end - r->p < n)
+        return false;
+    r->p += n;
+    return true;
+}
+
+bool dns_message_has(const char *octets, size_t len, int type)
+{
+    int questions, records = 0, found, size;
+    if (len < 12)
+        return false;
+    struct reader r = { (const unsigned char *)octets + 4, (const unsigned char *)octets + len };
+    read_16(&r, &questions);
+    for (int section = 0, n; section < 3 && read_16(&r, &n); section++)
+        records += n;
+    for (; questions > 0; questions--)
+        if (!skip_name(&r) || !skip_octets(&r, 4))
+            return false;
+    for (; records > 0; records--) {
+        if (!skip_name(&r) || !read_16(&r, &found))
+            return false;
+        if (found == type)
+            return true;
+        if (!skip_octets(&r, 6) || !read_16(&r, &size) || !skip_octets(&r, size))
+            return false;
+    }
+    return false;
+}
+
 void dns_service_name(struct buf *out, int port, const char *host)
 {
     buf_printf(out, "_%d._tcp.%s", port, host);

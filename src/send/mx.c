@@ -23,6 +23,7 @@ void mx_list_free(struct mx_list *l)
         free(l->v[i].name);
     free(l->v);
     free(l->domain);
+    free(l->expanded);
     *l = (struct mx_list){ 0 };
 }
 
@@ -32,6 +33,46 @@ static void add(struct mx_list *l, const char *name, size_t n, int preference)
     l->v[l->n++] = (struct mx_host){ .name = xstrndup(name, n), .preference = preference };
 }
 
+/* Letters, digits, '-' and '_' in labels of a host's name; the last one is no number, or it were an address. */
+static bool is_host(const char *name)
+{
+    size_t label = 0, digits = 0;
+    if (strlen(name) > 253)
+        return false;
+    for (const char *p = name;; p++) {
+        if (*p == '.' || *p == '\0') {
+            if (label == 0 || label > 63 || p[-1] == '-' || (*p == '\0' && digits == label))
+                return false;
+            if (*p == '\0')
+                return true;
+            label = digits = 0;
+            continue;
+        }
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", *p) || (label == 0 && *p == '-'))
+            return false;
+        label++;
+        digits += *p >= '0' && *p <= '9';
+    }
+}
+
+static bool make_ascii(const char *domain, struct buf *ascii, struct err *e)
+{
+    if (!domain_to_ascii(domain, ascii, e))
+        return false;
+    if (ascii->len > 0 && ascii->data[ascii->len - 1] == '.')
+        buf_cut(ascii, ascii->len - 1);
+    if (ascii->len > 0 && is_host(ascii->data))
+        return true;
+    struct buf reverse = BUF_INIT;
+    err_set(e, FAULT_MESSAGE, "'%s' is no domain name", domain);
+    if (dns_reverse_name(&reverse, domain))
+        err_hint(e, "write an address in brackets: [%s%s]", strchr(domain, ':') ? "IPv6:" : "", domain);
+    else
+        err_hint(e, "look for a typing error in the address");
+    buf_free(&reverse);
+    return false;
+}
+
 struct mx_query *mx_start(struct dns *d, const char *domain, usec deadline, struct hub *hub)
 {
     struct mx_query *q = xcalloc(1, sizeof *q);
@@ -39,7 +80,7 @@ struct mx_query *mx_start(struct dns *d, const char *domain, usec deadline, stru
     *q = (struct mx_query){ .dns = d, .hub = hub, .deadline = deadline, .domain = xstrdup(domain) };
     if (domain[0] == '[')
         buf_adds(&ascii, domain);
-    else if (domain_to_ascii(domain, &ascii, &q->err))
+    else if (make_ascii(domain, &ascii, &q->err))
         q->question = dns_ask(d, ascii.data, DNS_MX);
     q->ascii = buf_steal(&ascii);
     return q;
@@ -63,8 +104,15 @@ void mx_waits(const struct mx_query *q, struct pollset *ps)
         dns_waits(q->dns, ps);
 }
 
+static bool amounts_to(struct mx_list *l, int class, int subject, int detail)
+{
+    const int enhanced[3] = { class, subject, detail };
+    memcpy(l->enhanced, enhanced, sizeof enhanced);
+    return false;
+}
+
 /* [192.0.2.1] and [IPv6:2001:db8::1] (RFC 5321 4.1.3). */
-static enum io take_literal(struct mx_query *q, struct mx_list *l, struct err *e)
+static bool take_literal(struct mx_query *q, struct mx_list *l, struct err *e)
 {
     static const char tag[] = "[IPv6:";
     size_t skip = strncasecmp(q->ascii, tag, strlen(tag)) == 0 ? strlen(tag) : 1;
@@ -78,10 +126,11 @@ static enum io take_literal(struct mx_query *q, struct mx_list *l, struct err *e
     } else {
         err_set(e, FAULT_MESSAGE, "'%s' is no address literal", q->domain);
         err_hint(e, "write [192.0.2.1] or [IPv6:2001:db8::1]");
+        amounts_to(l, 5, 1, 3);
     }
     buf_free(&reverse);
     free(address);
-    return ok ? IO_DONE : IO_ERROR;
+    return ok;
 }
 
 static void shuffle(struct mx_host *v, size_t n)
@@ -103,54 +152,92 @@ static int by_preference(const void *a, const void *b)
     return (one->preference > two->preference) - (one->preference < two->preference);
 }
 
+/* Best first, each host once, and no more than MX_HOSTS_MAX. */
 static void sort(struct mx_list *l)
 {
+    size_t n = 0;
     qsort(l->v, l->n, sizeof *l->v, by_preference);
+    for (size_t i = 0, k; i < l->n; i++) {
+        for (k = 0; k < n && strcasecmp(l->v[k].name, l->v[i].name) != 0; k++)
+            ;
+        if (k == n)
+            l->v[n++] = l->v[i];
+        else
+            free(l->v[i].name);
+    }
+    l->n = n;
     for (size_t i = 0, k; i < l->n; i = k) {
         for (k = i + 1; k < l->n && l->v[k].preference == l->v[i].preference; k++)
             ;
         shuffle(l->v + i, k - i);
     }
+    while (l->n > MX_HOSTS_MAX)
+        free(l->v[--l->n].name);
 }
 
-static enum io take_records(struct mx_query *q, const struct dns_answer *a, struct mx_list *l, struct err *e)
+static void say(const struct mx_query *q, enum event_kind kind, struct buf *text)
 {
-    for (size_t i = 0; i < a->n; i++)
-        if (*a->v[i].text)
-            add(l, a->v[i].text, a->v[i].len, a->v[i].preference);
+    emit(q->hub, 0, kind, F_STR("text", text->data));
+    buf_free(text);
+}
+
+static bool take_records(struct mx_query *q, const struct dns_answer *a, struct mx_list *l, struct err *e)
+{
+    size_t left_out = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct dns_record *r = &a->v[i];
+        struct buf text = BUF_INIT;
+        if (is_host(r->text)) {
+            add(l, r->text, r->len, r->preference);
+        } else if (*r->text && left_out++ == 0) {
+            buf_printf(&text, "an MX record of '%s' names '%s', which is no host name", q->domain, r->text);
+            say(q, EV_WARNING, &text);
+        }
+    }
+    if (l->n == 0 && left_out > 0) {
+        err_set(e, FAULT_NO_HOST, "no MX record of '%s' names a host", q->domain);
+        err_hint(e, "the domain's owner has to mend that");
+        return amounts_to(l, 5, 4, 4);
+    }
     if (l->n == 0) {
         err_set(e, FAULT_NO_HOST, "the domain '%s' takes no mail", q->domain);
         err_hint(e, "its MX record says so (RFC 7505): look at the address again");
-        return IO_ERROR;
+        return amounts_to(l, 5, 1, 10);
     }
+    size_t all = l->n;
     sort(l);
-    return IO_DONE;
+    if (all > MX_HOSTS_MAX && l->n == MX_HOSTS_MAX) {
+        struct buf text = BUF_INIT;
+        buf_printf(&text, "'%s' has %zu MX records: only the best %d hosts are looked at", q->domain, all, MX_HOSTS_MAX);
+        say(q, EV_NOTE, &text);
+    }
+    return true;
 }
 
-static enum io judge(struct mx_query *q, const struct dns_answer *a, struct mx_list *l, struct err *e)
+static bool judge(struct mx_query *q, const struct dns_answer *a, struct mx_list *l, struct err *e)
 {
     l->secure = a->secure;
+    if (strcasecmp(a->name, q->ascii) != 0)
+        l->expanded = xstrdup(a->name);
     switch (a->status) {
     case DNS_FOUND:
         return take_records(q, a, l, e);
     case DNS_NO_DATA:
         add(l, q->ascii, strlen(q->ascii), 0);
-        l->implicit = true;
-        return IO_DONE;
+        return l->implicit = true;
     case DNS_NO_NAME:
         err_set(e, FAULT_NO_HOST, "there is no domain '%s'", q->domain);
         err_hint(e, "look for a typing error in the address");
-        return IO_ERROR;
+        return amounts_to(l, 5, 1, 2);
     case DNS_BOGUS:
         err_set(e, FAULT_DNS, "the DNS answer for '%s' is not to be trusted: %s", q->domain, a->why);
-        err_hint(e, "its owner made a mistake in signing the zone, or somebody on the way changes answers");
-        return IO_ERROR;
+        break;
     case DNS_FAILED:
+        err_set(e, FAULT_DNS, "cannot look up who takes mail for '%s': %s", q->domain, a->why);
         break;
     }
-    err_set(e, FAULT_DNS, "cannot look up who takes mail for '%s': %s", q->domain, a->why);
-    err_hint(e, "look whether the name servers of /etc/resolv.conf answer, or name one with --dns-server");
-    return IO_ERROR;
+    err_hint(e, "%s", a->hint);
+    return amounts_to(l, 4, 4, 3);
 }
 
 static void tell(const struct mx_query *q, const struct mx_list *l)
@@ -166,20 +253,26 @@ static void tell(const struct mx_query *q, const struct mx_list *l)
 enum io mx_step(struct mx_query *q, struct mx_list *l, struct err *e)
 {
     const struct dns_answer *a = NULL;
+    bool ok;
     *l = (struct mx_list){ 0 };
-    if (err_is_set(&q->err)) {
-        err_move(e, &q->err);
-        return IO_ERROR;
-    }
     if (q->question && !(a = dns_answer(q->question, q->deadline)))
         return IO_AGAIN;
-    l->domain = xstrdup(q->ascii);
-    enum io io = a ? judge(q, a, l, e) : take_literal(q, l, e);
-    if (io == IO_DONE)
+    if (err_is_set(&q->err)) {
+        err_move(e, &q->err);
+        ok = amounts_to(l, 5, 1, 3);
+    } else {
+        ok = a ? judge(q, a, l, e) : take_literal(q, l, e);
+    }
+    if (ok) {
+        l->domain = xstrdup(q->ascii);
         tell(q, l);
-    else
-        err_stage(e, STAGE_LOOKUP);
-    return io;
+        return IO_DONE;
+    }
+    const struct mx_list failed = *l;
+    mx_list_free(l);
+    memcpy(l->enhanced, failed.enhanced, sizeof l->enhanced);
+    err_stage(e, STAGE_LOOKUP);
+    return IO_ERROR;
 }
 
 bool mx_lookup(struct mx_list *l, struct dns *d, const char *domain, usec deadline, struct hub *hub, struct err *e)
@@ -194,7 +287,5 @@ bool mx_lookup(struct mx_list *l, struct dns *d, const char *domain, usec deadli
     }
     pollset_free(&ps);
     mx_free(q);
-    if (io != IO_DONE)
-        mx_list_free(l);
     return io == IO_DONE;
 }

@@ -16,15 +16,18 @@ struct mx_host {
     int preference;
 };
 
+enum { MX_HOSTS_MAX = 60 }; /* worse ones are left out */
+
 struct mx_list {
     char *domain;    /* own: ASCII */
+    char *expanded;  /* own or NULL: behind its CNAMEs, where it is one */
     struct mx_host *v; /* own: best first, equal preferences shuffled */
     size_t n;
     bool implicit;   /* there is no MX: the domain itself is the host */
     bool literal;    /* "[192.0.2.1]": the address itself is */
     bool secure;     /* the answer was validated */
     int enhanced[3]; /* with an error: the RFC 3463 status it amounts to: 5.1.2 no such domain, 5.1.10 null MX, 4.4.3 no
-                        answer, 5.1.3 no domain name */
+                        answer or a bogus one, 5.1.3 no domain name, 5.4.4 no MX record names a host */
 };
 
 void mx_list_free(struct mx_list *l);
@@ -33,8 +36,9 @@ void mx_list_free(struct mx_list *l);
 struct mx_query;
 struct mx_query *mx_start(struct dns *d, const char *domain, usec deadline, struct hub *hub);
 
-/* IO_AGAIN: not yet. IO_DONE: *l is filled. IO_ERROR: FAULT_NO_HOST (no such domain; it takes no mail, null MX),
- * FAULT_DNS (no answer, a bogus one), FAULT_MESSAGE (no domain name). */
+/* IO_AGAIN: not yet. IO_DONE: *l is filled. IO_ERROR: only its `enhanced` is; FAULT_NO_HOST (no such domain; it takes no
+ * mail, null MX; no record names a host), FAULT_DNS (no answer, a bogus one), FAULT_MESSAGE (no domain name). What is no
+ * host name, an address among that, is left out with a warning; "localhost" and CNAMEs are the caller's to see to. */
 enum io mx_step(struct mx_query *q, struct mx_list *l, struct err *e);
 void mx_waits(const struct mx_query *q, struct pollset *ps);
 void mx_free(struct mx_query *q); /* NULL is allowed */

@@ -64,6 +64,7 @@ static void print_answer(struct json *j, const struct dns_answer *a)
     json_bool(j, "secure", a->secure);
     json_string(j, "name", a->name);
     json_string(j, "why", a->why);
+    json_string(j, "hint", a->hint);
     json_int(j, "ttl", a->ttl);
     json_begin_array(j, "records");
     for (size_t i = 0; i < a->n; i++)
