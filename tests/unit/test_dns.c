@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "net/dns.h"
+#include "net/dns_why.h"
 
 #define OCTETS(s_) (s_), sizeof(s_) - 1
 
@@ -98,10 +99,92 @@ static void test_names(void **state)
     buf_free(&name);
 }
 
+#define HEAD(questions_, answers_, more_) "\0\1\x81\x80\0" questions_ "\0" answers_ "\0\0\0" more_
+#define NAME "\2mx\4test\0"
+#define A_RECORD "\xc0\014\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
+#define RRSIG_RECORD "\xc0\014\0\x2e\0\1\0\0\0\x3c\0\3abc"
+
+static void test_messages(void **state)
+{
+    static const struct { const char *octets; size_t n; bool has; } messages[] = {
+        { OCTETS(""), false },
+        { OCTETS("\0\1\x81\x80\0\1\0\1\0\0\0"), false },
+        { OCTETS(HEAD("\0", "\0", "\0")), false },
+        { OCTETS(HEAD("\1", "\1", "\0") NAME "\0\1\0\1" A_RECORD), false },
+        { OCTETS(HEAD("\1", "\1", "\0") NAME "\0\1\0\1" RRSIG_RECORD), true },
+        { OCTETS(HEAD("\1", "\2", "\0") NAME "\0\1\0\1" A_RECORD RRSIG_RECORD), true },
+        { OCTETS(HEAD("\1", "\1", "\1") NAME "\0\1\0\1" A_RECORD RRSIG_RECORD), true },  /* in another section */
+        { OCTETS(HEAD("\1", "\1", "\0") NAME "\0\1\0\1" A_RECORD RRSIG_RECORD), false }, /* behind the last record */
+        { OCTETS(HEAD("\1", "\2", "\0") NAME "\0\x2e\0\1" A_RECORD), false },           /* only asked for; cut */
+        { OCTETS(HEAD("\0", "\2", "\0") "\0\0\1\0\1\0\0\0\x3c\xff\xff" RRSIG_RECORD), false }, /* longer than all */
+        { OCTETS(HEAD("\0", "\1", "\0") "\x3fshort"), false },
+        { OCTETS(HEAD("\0", "\1", "\0") "\xc0"), false },
+    };
+    (void)state;
+    assert_false(dns_message_has(NULL, 0, 46));
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        if (dns_message_has(messages[i].octets, messages[i].n, 46) != messages[i].has)
+            fail_msg("message %zu", i);
+}
+
+static void test_explanations(void **state)
+{
+    static const struct {
+        enum dns_status status;
+        bool secure;
+        enum dns_root root;
+        const char *server;
+        enum dns_status then;
+        const char *why, *hint; /* NULL: none; hint: a part of it */
+    } cases[] = {
+        { DNS_FOUND, true, ROOT_GOOD, NULL, DNS_FOUND, NULL, NULL },
+        { DNS_FOUND, false, ROOT_GOOD, NULL, DNS_FOUND, NULL, NULL },
+        { DNS_NO_NAME, false, ROOT_UNKNOWN, NULL, DNS_NO_NAME, NULL, NULL },
+        { DNS_NO_DATA, false, ROOT_FAILED, NULL, DNS_NO_DATA, NULL, NULL },
+        { DNS_NO_DATA, true, ROOT_NO_ANCHOR, NULL, DNS_NO_DATA, NULL, NULL },
+        { DNS_NO_DATA, false, ROOT_NO_ANCHOR, NULL, DNS_FAILED,
+          "the trust anchor holds no key of the root that can be used", "dns_anchor" },
+        { DNS_BOGUS, false, ROOT_GOOD, NULL, DNS_BOGUS, "WHY", "owner" },
+        { DNS_BOGUS, false, ROOT_UNKNOWN, NULL, DNS_BOGUS, "WHY", "owner" },
+        { DNS_BOGUS, false, ROOT_BOGUS, NULL, DNS_BOGUS, "the root's own key cannot be validated: ROOT", "clock" },
+        { DNS_BOGUS, false, ROOT_STRIPPED, NULL, DNS_BOGUS,
+          "the name server of /etc/resolv.conf removes DNSSEC signatures", "'dnssec off'" },
+        { DNS_BOGUS, false, ROOT_STRIPPED, "[::1]:53", DNS_BOGUS,
+          "the name server at [::1]:53 removes DNSSEC signatures", "'dnssec off'" },
+        { DNS_BOGUS, false, ROOT_FAILED, "192.0.2.1", DNS_BOGUS,
+          "the name server at 192.0.2.1 does not answer what DNSSEC has to ask", "'dnssec off'" },
+        { DNS_FAILED, false, ROOT_UNKNOWN, "192.0.2.1", DNS_FAILED,
+          "the name server at 192.0.2.1 gives no usable answer (WHY)", "dns_server" },
+        { DNS_FAILED, false, ROOT_STRIPPED, "192.0.2.1", DNS_FAILED,
+          "the name server at 192.0.2.1 gives no usable answer (WHY)", "dns_server" },
+        { DNS_FAILED, false, ROOT_GOOD, "192.0.2.1", DNS_FAILED,
+          "the name servers of that domain give no usable answer (WHY)", "owner" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool failure = cases[i].status == DNS_BOGUS || cases[i].status == DNS_FAILED;
+        struct dns_answer a = {
+            .status = cases[i].status, .secure = cases[i].secure, .why = failure ? xstrdup("WHY") : NULL,
+        };
+        dns_explain(&a, cases[i].root, "ROOT", cases[i].server);
+        assert_int_equal(a.status, cases[i].then);
+        assert_int_equal(a.why != NULL, cases[i].why != NULL);
+        assert_int_equal(a.hint != NULL, cases[i].hint != NULL);
+        if (a.why)
+            assert_string_equal(a.why, cases[i].why);
+        if (a.hint && !strstr(a.hint, cases[i].hint))
+            fail_msg("case %zu: %s", i, a.hint);
+        dns_answer_free(&a);
+    }
+}
+
 static void test_bad_parameters(void **state)
 {
     static const struct { struct dns_params p; enum fault fault; } bad[] = {
         { { .server = "nobody" }, FAULT_CONFIG },
+        { { .server = "127.0.0.1:0" }, FAULT_CONFIG },
+        { { .server = "[::1" }, FAULT_CONFIG },
+        { { .server = "127.0.0.1:1", .validate = true, .anchor = "/" }, FAULT_CONFIG },
         { { .server = "127.0.0.1:1", .validate = true, .anchor = "/nowhere/root.key" }, FAULT_CONFIG },
     };
     (void)state;
@@ -149,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_records), cmocka_unit_test(test_tlsa), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_explanations),
         cmocka_unit_test(test_bad_parameters), cmocka_unit_test(test_nobody_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
