@@ -104,10 +104,13 @@ void mx_waits(const struct mx_query *q, struct pollset *ps)
         dns_waits(q->dns, ps);
 }
 
+/* The end of a list for which *e was set. */
 static bool amounts_to(struct mx_list *l, int class, int subject, int detail)
 {
-    const int enhanced[3] = { class, subject, detail };
-    memcpy(l->enhanced, enhanced, sizeof enhanced);
+    mx_list_free(l);
+    l->enhanced[0] = class;
+    l->enhanced[1] = subject;
+    l->enhanced[2] = detail;
     return false;
 }
 
@@ -152,20 +155,10 @@ static int by_preference(const void *a, const void *b)
     return (one->preference > two->preference) - (one->preference < two->preference);
 }
 
-/* Best first, each host once, and no more than MX_HOSTS_MAX. */
+/* Best first, and no more than MX_HOSTS_MAX. */
 static void sort(struct mx_list *l)
 {
-    size_t n = 0;
     qsort(l->v, l->n, sizeof *l->v, by_preference);
-    for (size_t i = 0, k; i < l->n; i++) {
-        for (k = 0; k < n && strcasecmp(l->v[k].name, l->v[i].name) != 0; k++)
-            ;
-        if (k == n)
-            l->v[n++] = l->v[i];
-        else
-            free(l->v[i].name);
-    }
-    l->n = n;
     for (size_t i = 0, k; i < l->n; i = k) {
         for (k = i + 1; k < l->n && l->v[k].preference == l->v[i].preference; k++)
             ;
@@ -206,7 +199,7 @@ static bool take_records(struct mx_query *q, const struct dns_answer *a, struct 
     }
     size_t all = l->n;
     sort(l);
-    if (all > MX_HOSTS_MAX && l->n == MX_HOSTS_MAX) {
+    if (all > l->n) {
         struct buf text = BUF_INIT;
         buf_printf(&text, "'%s' has %zu MX records: only the best %d hosts are looked at", q->domain, all, MX_HOSTS_MAX);
         say(q, EV_NOTE, &text);
@@ -263,16 +256,13 @@ enum io mx_step(struct mx_query *q, struct mx_list *l, struct err *e)
     } else {
         ok = a ? judge(q, a, l, e) : take_literal(q, l, e);
     }
-    if (ok) {
-        l->domain = xstrdup(q->ascii);
-        tell(q, l);
-        return IO_DONE;
+    if (!ok) {
+        err_stage(e, STAGE_LOOKUP);
+        return IO_ERROR;
     }
-    const struct mx_list failed = *l;
-    mx_list_free(l);
-    memcpy(l->enhanced, failed.enhanced, sizeof l->enhanced);
-    err_stage(e, STAGE_LOOKUP);
-    return IO_ERROR;
+    l->domain = xstrdup(q->ascii);
+    tell(q, l);
+    return IO_DONE;
 }
 
 bool mx_lookup(struct mx_list *l, struct dns *d, const char *domain, usec deadline, struct hub *hub, struct err *e)

@@ -56,8 +56,8 @@ ZONES = {
         "none A 192.0.2.1", "null MX 0 .", "nearly-null MX 0 .", "nearly-null MX 10 a",
         "alias CNAME orders", "to-alias MX 10 www", "www CNAME a", "alias-of-nothing CNAME nowhere",
         "literal MX 10 192.0.2.1.", "literal MX 20 a", "literal-alone MX 10 192.0.2.1.", "odd MX 10 a\\032b", "odd MX 20 c",
-        "localhost MX 10 localhost.", "localhost MX 20 a", "dangling MX 10 nowhere", "dangling MX 20 a", "twice MX 20 A",
-        "twice MX 10 a", "loop CNAME pool", "pool CNAME loop", "self CNAME self", "a A 192.0.2.1", "*.wild TXT wildcard"]),
+        "localhost MX 10 localhost.", "localhost MX 20 a", "dangling MX 10 nowhere", "dangling MX 20 a",
+        "loop CNAME pool", "pool CNAME loop", "self CNAME self", "a A 192.0.2.1", "*.wild TXT wildcard"]),
     "out.test": "alias CNAME mx.plain.test.\nback CNAME mx.secure.test.",
     "xn--strae-oqa.test": "@ MX 10 mx",  # straße
     "many.test": MANY,
@@ -305,7 +305,6 @@ def hosts(*names, zone="mail.test"):
     ("odd", hosts("c"), False),
     ("localhost", ["localhost", "a.mail.test"], False),
     ("dangling", hosts("nowhere", "a"), False),
-    ("twice", hosts("a"), False),
 ])
 def test_mail_exchangers(bed, domain, names, implicit):
     found = mx(bed, f"{domain}.mail.test")
