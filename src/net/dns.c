@@ -121,7 +121,7 @@ static bool configure(struct dns *d, const struct dns_params *p, struct err *e)
         { "qname-minimisation:", "no" },     /* whoever is asked forwards */
         { "unblock-lan-zones:", "yes" },     /* what private addresses are called is his to say, too */
         { "insecure-lan-zones:", "yes" },
-        { "outgoing-range:", "256" },        /* questions on their way at the same time; others would wait for dead ones */
+        { "outgoing-range:", "256" },        /* questions on their way at once: few would all wait for dead ones */
         { "outgoing-num-tcp:", "16" },
         { "infra-host-ttl:", "0" },          /* one domain that nobody answers for does not stand for the server */
         { "trust-anchor-signaling:", "no" }, /* statistics of the root's owners are of resolvers */

@@ -34,6 +34,37 @@ void pollset_until(struct pollset *ps, usec deadline)
     ps->deadline = usec_min(ps->deadline, deadline);
 }
 
+/* As ppoll, where many tasks wait for one descriptor: more entries than a process may have descriptors are refused. */
+static int poll_each_once(struct pollset *ps, const struct timespec *ts, const sigset_t *mask)
+{
+    int top = 0;
+    nfds_t n = 0;
+    for (size_t i = 0; i < ps->n; i++)
+        top = ps->v[i].fd > top ? ps->v[i].fd : top;
+    nfds_t *place = xcalloc((size_t)top + 1, sizeof *place); /* of a descriptor, from 1 on */
+    struct pollfd *each = xcalloc(ps->n, sizeof *each);
+    for (size_t i = 0; i < ps->n; i++) {
+        const struct pollfd *p = &ps->v[i];
+        if (p->fd < 0)
+            continue;
+        if (!place[p->fd]) {
+            each[n].fd = p->fd;
+            place[p->fd] = ++n;
+        }
+        each[place[p->fd] - 1].events |= p->events;
+    }
+    int ready = ppoll(each, n, ts, mask);
+    for (size_t i = 0; i < ps->n; i++) {
+        struct pollfd *p = &ps->v[i];
+        p->revents = p->fd < 0 ? 0 : each[place[p->fd] - 1].revents & (p->events | POLLERR | POLLHUP | POLLNVAL);
+    }
+    free(each);
+    free(place);
+    return ready;
+}
+
+enum { POLL_DIRECTLY = 256 }; /* entries */
+
 /* While it sleeps, `mask` is the signal mask (NULL: as it is). */
 static bool wait_masked(struct pollset *ps, const sigset_t *mask)
 {
@@ -42,7 +73,8 @@ static bool wait_masked(struct pollset *ps, const sigset_t *mask)
         left = 0;
     struct timespec ts = { .tv_sec = left / USEC_PER_SEC, .tv_nsec = left % USEC_PER_SEC * 1000 };
 
-    int ready = ppoll(ps->v, ps->n, ps->deadline == USEC_NEVER ? NULL : &ts, mask);
+    const struct timespec *limit = ps->deadline == USEC_NEVER ? NULL : &ts;
+    int ready = ps->n > POLL_DIRECTLY ? poll_each_once(ps, limit, mask) : ppoll(ps->v, ps->n, limit, mask);
     if (ready >= 0)
         return true;
     for (size_t i = 0; i < ps->n; i++) /* poll leaves them undefined */

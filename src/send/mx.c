@@ -36,6 +36,7 @@ static void add(struct mx_list *l, const char *name, size_t n, int preference)
 /* Letters, digits, '-' and '_' in labels of a host's name; the last one is no number, or it were an address. */
 static bool is_host(const char *name)
 {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     size_t label = 0, digits = 0;
     if (strlen(name) > 253)
         return false;
@@ -48,7 +49,7 @@ static bool is_host(const char *name)
             label = digits = 0;
             continue;
         }
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", *p) || (label == 0 && *p == '-'))
+        if (!strchr(allowed, *p) || (label == 0 && *p == '-'))
             return false;
         label++;
         digits += *p >= '0' && *p <= '9';
@@ -201,7 +202,7 @@ static bool take_records(struct mx_query *q, const struct dns_answer *a, struct 
     sort(l);
     if (all > l->n) {
         struct buf text = BUF_INIT;
-        buf_printf(&text, "'%s' has %zu MX records: only the best %d hosts are looked at", q->domain, all, MX_HOSTS_MAX);
+        buf_printf(&text, "'%s' has %zu MX records: only the best %zu are looked at", q->domain, all, l->n);
         say(q, EV_NOTE, &text);
     }
     return true;

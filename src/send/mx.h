@@ -36,9 +36,10 @@ void mx_list_free(struct mx_list *l);
 struct mx_query;
 struct mx_query *mx_start(struct dns *d, const char *domain, usec deadline, struct hub *hub);
 
-/* IO_AGAIN: not yet. IO_DONE: *l is filled. IO_ERROR: only its `enhanced` is; FAULT_NO_HOST (no such domain; it takes no
- * mail, null MX; no record names a host), FAULT_DNS (no answer, a bogus one), FAULT_MESSAGE (no domain name). What is no
- * host name, an address among that, is left out with a warning; "localhost" and CNAMEs are the caller's to see to. */
+/* IO_AGAIN: not yet. IO_DONE: *l is filled. IO_ERROR: only its `enhanced` is; FAULT_NO_HOST (no such domain; it takes
+ * no mail, null MX; no record names a host), FAULT_DNS (no answer, a bogus one), FAULT_MESSAGE (no domain name). What
+ * is no host name, an address among that, is left out with a warning; "localhost", CNAMEs and hosts that are named
+ * twice are the caller's to see to. */
 enum io mx_step(struct mx_query *q, struct mx_list *l, struct err *e);
 void mx_waits(const struct mx_query *q, struct pollset *ps);
 void mx_free(struct mx_query *q); /* NULL is allowed */

@@ -1,5 +1,5 @@
-/* dns_probe: for test_dns.py. `ask MS SERVER ANCHOR {NAME TYPE}…` asks all at the same time, `mx MS SERVER ANCHOR DOMAIN…`
- * looks up who takes mail, one after the other. MS milliseconds are the deadline of each; SERVER and ANCHOR "-": the
+/* dns_probe: for test_dns.py. `ask MS SERVER ANCHOR {NAME TYPE}…` asks all at the same time, `mx MS SERVER ANCHOR
+ * DOMAIN…` looks up who takes mail, one after the other. MS milliseconds are the deadline of each; SERVER and ANCHOR "-": the
  * system's; ANCHOR "off": nothing is validated. Prints one JSON array; 1: *e was set, which is then all it prints. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -193,6 +193,13 @@ def test_many_questions_at_once(bed):
     assert collections.Counter((a["status"], a["secure"]) for a in answers) == {("no name", True): 500, ("found", True): 500}
 
 
+def test_more_questions_than_descriptors(bed):
+    words = [w for i in range(2000) for w in (f"w{i}.wild.mail.test", "TXT")]
+    done = subprocess.run(["prlimit", "--nofile=1000:1000", PROBE, "ask", "20000", bed.server, bed.anchor, *words], capture_output=True,
+                          timeout=60)
+    assert {(a["status"], a["secure"]) for a in json.loads(done.stdout)} == {("found", True)}
+
+
 # servers that do not do their work
 
 @pytest.mark.parametrize("manner", ["silent", "servfail", "refused", "garbage"])
