@@ -20,8 +20,8 @@ static const struct {
     [EV_MX]             = { "mx",
                             "# mail for {domain} goes to {hosts}[[{implicit} (no MX record)]]"
                             "[[{secure} (validated)]]" },
-    [EV_POLICY]         = { "policy", "# {host} for {domain}: {wanted}[[, by its {why}]][[, {tlsa} TLSA records]]"
-                                      "[[, MTA-STS {mode}]][[, not used: {skipped}]]" },
+    [EV_POLICY]         = { "policy", "# {host} for {domain}:[[ not used ({skipped})]][[ {wanted}]][[ ({why})]]"
+                                      "[[, {tlsa} TLSA records]][[, MTA-STS {mode}]]" },
     [EV_CONNECTING]     = { "connecting", "# connecting to {host}[[ ({address})]][[ port {port}]]" },
     [EV_CONNECT_FAILED] = { "connect-failed",
                             "# cannot connect to {host}[[ ({address})]][[ port {port}]][[: {reason}]]" },

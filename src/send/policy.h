@@ -43,11 +43,13 @@ enum tlsa_status {
 struct policy_facts {
     enum tls_level asked;            /* by the account, for the domain */
     bool at_least_encrypt;           /* `tls on`: MAY is not enough */
-    bool tls_not_required;           /* the message says "TLS-Required: No" (RFC 8689 5): MAY, whatever is published */
+    bool tls_not_required;           /* the message says "TLS-Required: No" (RFC 8689 5): MAY, whatever is published;
+                                        levels that the account itself insists on stand */
     bool requiretls;                 /* it must not go over a connection that is not protected (RFC 8689 4.2.1): DANE, a
                                         host by MTA-STS, or VERIFY where the MX answer was validated */
-    bool mx_secure;                  /* the MX answer was validated */
+    bool mx_secure;                  /* the MX answer was validated, or the host is what stands in the address itself */
     enum tlsa_status tlsa;
+    const char *tlsa_why;            /* why they cannot be looked up; NULL: nothing is known */
     const struct sts_policy *sts;    /* NULL: none */
     const char *host;
 };
@@ -56,12 +58,18 @@ struct policy_decision {
     enum tls_level wanted;
     bool skip;                       /* this host must not be used */
     bool report;                     /* MTA-STS testing: what would have failed is told, and gone on with */
-    const char *why;                 /* static: "TLSA records", "MTA-STS policy", "no policy", … */
-    struct err trouble;              /* own: why it is skipped */
+    const char *why;                 /* static: "TLSA records", "MTA-STS policy", "no policy", "account", … */
+    struct err trouble;              /* own: why it is skipped, or in testing mode would be: FAULT_TEMPORARY (a TLSA
+                                        answer failed), FAULT_CERTIFICATE, FAULT_UNAVAILABLE (not fit for REQUIRETLS) */
 };
 struct policy_decision policy_decide(const struct policy_facts *f);
 
-/* The level that a connection had. "dane:dane", "may:encrypt", "may:none": wanted:got. facts NULL: it was in clear. */
+/* What has to be looked up before a decision, as far as the facts go until now (tlsa: TLSA_NONE before it is known). */
+bool policy_wants_tlsa(const struct policy_facts *f);
+bool policy_wants_sts(const struct policy_facts *f); /* no: it would change nothing */
+
+/* The level that a connection had, DANE also where DANE_ONLY was wanted; facts NULL: it was in clear. "dane:dane",
+ * "may:encrypt", "may:none": wanted:got. */
 enum tls_level policy_got(enum tls_level wanted, const struct tls_facts *facts);
 void policy_pair(enum tls_level wanted, enum tls_level got, struct buf *out);
 
