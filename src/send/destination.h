@@ -38,14 +38,17 @@ struct destination {
     size_t n;
     struct sts_result sts;       /* own */
     struct err err;              /* own: why nobody can be tried: FAULT_NO_HOST, FAULT_DNS, FAULT_CERTIFICATE (no host
-                                    is acceptable to the policy), FAULT_TEMPORARY (a TLSA answer failed); unset: v has
-                                    hosts that can */
-    int enhanced[3];             /* RFC 3463 status that goes with err: 5.1.2, 5.1.10, 5.4.6, 4.4.3, 4.7.5, … */
+                                    is acceptable to the policy), FAULT_TEMPORARY (a TLSA answer failed),
+                                    FAULT_UNAVAILABLE (none is fit for REQUIRETLS), FAULT_MESSAGE (no domain); unset:
+                                    v has hosts that can */
+    int enhanced[3];             /* RFC 3463 status that goes with err: mx_list's, or 5.4.6 this machine, 5.4.4 no host
+                                    has an address, 4.4.3 that is not known now, 4.7.5 TLSA, MTA-STS or the account's
+                                    level leave none, 5.7.30 REQUIRETLS does */
 };
 void destination_free(struct destination *d);
 
-enum { DESTINATION_HOSTS_MAX = 60, DESTINATION_ADDRESSES_MAX = 5 }; /* the latter of all hosts that are tried; both
-                                                                       families among them where both exist */
+enum { DESTINATION_ADDRESSES_MAX = 5 }; /* of all hosts that are tried; two of them of the other family where it has so
+                                           many */
 
 struct destination_params {
     struct dns *dns;             /* borrowed */
