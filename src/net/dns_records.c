@@ -176,7 +176,7 @@ static bool skip_octets(struct reader *r, int n)
 
 bool dns_message_has(const char *octets, size_t len, int type)
 {
-    int questions, records = 0, found, size;
+    int questions = 0, records = 0, found, size;
     if (len < 12)
         return false;
     struct reader r = { (const unsigned char *)octets + 4, (const unsigned char *)octets + len };
