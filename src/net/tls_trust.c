@@ -10,7 +10,7 @@
 #include "net/tls_session.h"
 #include "net/trust_find.h"
 
-/* --- some of them --------------------------------------------------------------------------------------------------- */
+/* --- some of them */
 
 enum { STORE_MAX = 16 << 20, NAMES_MAX = 64 };
 
@@ -71,7 +71,7 @@ bool tls_trust_narrow(struct tls *t)
     return some;
 }
 
-/* --- all ------------------------------------------------------------------------------------------------------------ */
+/* --- all */
 
 static bool load_system(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials, struct err *e)
 {
