@@ -41,6 +41,9 @@ struct tls_params {
  * right length or a certificate or key that can be read (RFC 7672 2.2 and 3.1). */
 bool tls_tlsa_usable(const struct dns_record *r);
 
+/* Does a usable TLSA record match the certificate (PEM)? What that proves is its usage's to say. */
+bool tls_tlsa_matches(const struct dns_record *r, const char *pem);
+
 /* Checks files, priorities and fingerprints without a connection, so that a mistake is found before one is made. */
 bool tls_params_check(const struct tls_params *p, struct err *e);
 

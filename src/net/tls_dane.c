@@ -154,6 +154,32 @@ static bool matches(const struct gnutls_api *api, const struct dns_record *r, co
            memcmp(digest, r->association.data, r->association.len) == 0;
 }
 
+static bool read_pem(const char *pem, struct buf *der)
+{
+    struct strlist lines = STRLIST_INIT;
+    struct buf text = BUF_INIT;
+    strlist_split(&lines, pem, "\r\n");
+    for (size_t i = 0; i < lines.n; i++)
+        if (lines.v[i][0] != '-')
+            buf_adds(&text, lines.v[i]);
+    bool ok = base64_decode(der, text.data, text.len);
+    strlist_free(&lines);
+    buf_free(&text);
+    return ok;
+}
+
+bool tls_tlsa_matches(const struct dns_record *r, const char *pem)
+{
+    struct err ignored = ERR_INIT;
+    struct buf der = BUF_INIT;
+    const struct gnutls_api *api = gnutls_door(&ignored);
+    bool ok = api && tls_tlsa_usable(r) && read_pem(pem, &der) &&
+              matches(api, r, &(gnutls_datum_t){ (unsigned char *)der.data, (unsigned)der.len });
+    err_clear(&ignored);
+    buf_free(&der);
+    return ok;
+}
+
 /* --- DANE-TA: what is trusted ------------------------------------------------------------------------------------- */
 
 struct chain {

@@ -552,11 +552,37 @@ static void test_usable(void **state)
     }
 }
 
+static void test_matches(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *record;
+        bool matches;
+    } records[] = {
+        { "3 1 1 leaf", true }, { "3 0 1 leaf", true }, { "3 1 2 leaf", true }, { "3 0 2 leaf", true },
+        { "3 1 0 leaf", true }, { "3 0 0 leaf", true }, { "2 1 1 leaf", true }, { "3 1 1 !leaf", false },
+        { "3 0 0 !leaf", false }, { "2 0 1 inter", false }, { "2 1 0 inter", false }, { "1 1 1 leaf", false },
+    };
+    gnutls_datum_t pem;
+    assert_true(gnutls_x509_crt_export2(find("leaf")->crt, GNUTLS_X509_FMT_PEM, &pem) >= 0);
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        struct dns_answer tlsa;
+        read_records(&tlsa, records[i].record);
+        if (tls_tlsa_matches(&tlsa.v[0], (char *)pem.data) != records[i].matches)
+            fail_msg("%s", records[i].record);
+        assert_false(tls_tlsa_matches(&tlsa.v[0], "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"));
+        assert_false(tls_tlsa_matches(&tlsa.v[0], ""));
+        dns_answer_free(&tlsa);
+    }
+    gnutls_free(pem.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matrix), cmocka_unit_test(test_rows),         cmocka_unit_test(test_names),
         cmocka_unit_test(test_many),   cmocka_unit_test(test_no_way_round), cmocka_unit_test(test_usable),
+        cmocka_unit_test(test_matches),
     };
     return cmocka_run_group_tests_name("dane", tests, make_all, unmake_all);
 }
