@@ -122,6 +122,7 @@ static void tls_free(struct sight_tls *t)
     free(t->issuer);
     strlist_free(&t->names);
     free(t->sha256);
+    strlist_free(&t->chain);
 }
 
 static void sight_free(struct sight *v)

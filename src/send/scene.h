@@ -107,6 +107,7 @@ struct sight_tls {
     long long not_before, not_after; /* seconds since the epoch; 0: no certificate seen */
     long long days_left;      /* negative: expired */
     char *sha256;             /* own or NULL: hex with colons */
+    struct strlist chain;     /* the certificates as PEM, the server's own first, where wanted */
 };
 
 /* One attempt at one address and port, and as far as it connected a look at who is there. Nobody logs in. */

@@ -151,6 +151,9 @@ static void secured(struct sight *v, const struct event *ev)
 static void certified(struct sight *v, const struct event *ev)
 {
     struct sight_tls *t = &v->tls;
+    const struct field *pem = event_field(ev, "pem");
+    if (pem && pem->s)
+        strlist_add(&t->chain, pem->s);
     if (number_of(ev, "depth") > 0)
         return;
     keep_text(&t->subject, ev, "subject");
@@ -287,6 +290,7 @@ struct sighting {
     struct sight_params p;
     struct account account; /* a copy, of which all members are borrowed */
     struct hop hop;         /* … as are these */
+    struct deliver_probe probe;
     size_t index;           /* of the sight */
     struct deliver *look;   /* own; NULL: only reach */
     struct reach *reach;    /* own; NULL: a look */
@@ -386,11 +390,18 @@ static struct deliver *start_look(struct sighting *g)
         .mss = p->mss,
         .tls = p->implicit ? SESSION_TLS_IMPLICIT : SESSION_TLS_STRICT,
         .verify = true,
+        .exchanger = p->exchanger,
+        .wanted = p->wanted,
+        .tlsa = p->tlsa,
     };
+    if (p->names)
+        g->hop.names = *p->names;
+    g->probe.keep_pem = p->keep_chain;
     const struct deliver_params look = {
         .account = &g->account,
         .hop = &g->hop,
         .look = true,
+        .probe = p->keep_chain ? &g->probe : NULL,
         .credentials = p->credentials,
         .hub = p->hub,
         .connection = sight_of(g)->connection,

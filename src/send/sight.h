@@ -7,6 +7,7 @@
 #include "base/event.h"
 #include "net/loop.h"
 #include "send/credentials.h"
+#include "send/policy.h"
 #include "send/scene.h"
 
 /* The kinds of event that say something about a sight, and the listener for them, ctx a struct scene: what a look (or a
@@ -34,6 +35,11 @@ struct sight_params {
     int port;
     bool implicit, crossed, reach_only; /* as in struct sight */
     int mss;
+    bool exchanger;                /* a mail exchanger: what makes its certificate a good one is as in struct hop: … */
+    enum tls_level wanted;
+    const struct dns_answer *tlsa;
+    const struct strlist *names;   /* NULL: none */
+    bool keep_chain;               /* sight_tls.chain is wanted */
     usec connect_by, deadline;     /* who has not answered by then is silent; who has not told all by then has hung */
 };
 
