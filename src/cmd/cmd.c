@@ -13,7 +13,7 @@
 
 const struct command *const commands[] = {
     &command_send, &command_probe, &command_talk, &command_sink, &command_config, &command_password, &command_explain,
-    &command_diagnose, &command_completions, &command_help, NULL,
+    &command_diagnose, &command_mx, &command_completions, &command_help, NULL,
 };
 
 const struct command *command_find(const char *name)

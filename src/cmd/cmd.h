@@ -20,7 +20,7 @@ struct command {
 };
 
 extern const struct command command_send, command_probe, command_talk, command_sink, command_config, command_password,
-    command_explain, command_diagnose, command_completions, command_help;
+    command_explain, command_diagnose, command_mx, command_completions, command_help;
 
 /* Every command, ending with NULL. */
 extern const struct command *const commands[];
