@@ -70,17 +70,43 @@ void envelope_add(struct envelope *env, const char *address)
     *slot = env->n;
 }
 
-void envelope_copy(struct envelope *to, const struct envelope *from)
+static void add_like(struct envelope *to, const struct rcpt *r)
 {
-    *to = (struct envelope){
+    envelope_add(to, r->address);
+    to->rcpts[to->n - 1].orcpt = xstrdup(r->orcpt);
+}
+
+static struct envelope without_recipients(const struct envelope *from)
+{
+    return (struct envelope){
         .sender = xstrdup(from->sender),
         .dsn_notify = from->dsn_notify,
         .dsn_return = from->dsn_return,
         .dsn_envid = xstrdup(from->dsn_envid),
     };
-    for (size_t i = 0; i < from->n; i++) {
-        envelope_add(to, from->rcpts[i].address);
-        to->rcpts[i].orcpt = xstrdup(from->rcpts[i].orcpt);
+}
+
+void envelope_copy(struct envelope *to, const struct envelope *from)
+{
+    *to = without_recipients(from);
+    for (size_t i = 0; i < from->n; i++)
+        add_like(to, &from->rcpts[i]);
+}
+
+void envelope_pick(struct envelope *to, const struct envelope *from, const size_t *at, size_t n)
+{
+    *to = without_recipients(from);
+    for (size_t i = 0; i < n; i++)
+        add_like(to, &from->rcpts[at[i]]);
+}
+
+void envelope_put_back(struct envelope *from, const struct envelope *picked, const size_t *at)
+{
+    for (size_t i = 0; i < picked->n; i++) {
+        struct rcpt *r = &from->rcpts[at[i]];
+        r->fate = picked->rcpts[i].fate;
+        reply_free(&r->reply);
+        reply_copy(&r->reply, &picked->rcpts[i].reply);
     }
 }
 

@@ -36,6 +36,7 @@ struct intake {
     char *block;         /* own: MESSAGE_BLOCK octets for text that had to be converted */
     int spool;           /* the rest of the body, canonical; -1: none */
     int64_t spool_size, spool_pos;
+    bool shared;         /* headers, window and spool are another message's */
 };
 
 void message_init(struct message *m)
@@ -50,16 +51,19 @@ void message_free(struct message *m)
 {
     if (!m->in)
         return;
-    if (m->in->spool >= 0)
-        close(m->in->spool);
-    compose_free(m->in->compose);
-    buf_free(&m->in->window);
+    if (!m->in->shared) {
+        if (m->in->spool >= 0)
+            close(m->in->spool);
+        compose_free(m->in->compose);
+        buf_free(&m->in->window);
+        header_list_free(&m->headers);
+    }
     buf_free(&m->in->head);
     free(m->in->raw);
     free(m->in->block);
     free(m->in);
     m->in = NULL;
-    header_list_free(&m->headers);
+    m->headers = (struct header_list)HEADER_LIST_INIT;
 }
 
 /* Intake */
@@ -473,6 +477,19 @@ bool message_spool(struct message *m, struct err *e)
         if (!message_spool_step(m, e))
             return false;
     return true;
+}
+
+void message_share(struct message *copy, const struct message *m)
+{
+    const struct intake *from = m->in;
+    message_init(copy);
+    char *raw = copy->in->raw;
+    *copy = (struct message){ .headers = m->headers, .complete = m->complete, .eight_bit = m->eight_bit,
+                              .empty = m->empty, .size_hint = m->size_hint, .in = copy->in };
+    *copy->in = (struct intake){ .fd = -1, .raw = raw, .bare = from->bare, .eof = true, .last = '\n',
+                                 .window = from->window, .body = from->body, .window_pos = from->body,
+                                 .head = BUF_INIT, .spool = from->spool, .spool_size = from->spool_size,
+                                 .shared = true };
 }
 
 int message_source_fd(const struct message *m)

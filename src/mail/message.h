@@ -80,7 +80,7 @@ bool message_spool_step(struct message *m, struct err *e);
 int message_source_fd(const struct message *m);
 
 /* A second reader of a complete message: the same headers as they are now and the same body, with a position of its
- * own. What m holds is borrowed until message_free(copy). */
+ * own. What m holds is borrowed until message_free(copy), and must stay as it is. */
 void message_share(struct message *copy, const struct message *m);
 
 /* The descriptor whose readiness message_next waits for next, -1 when it would not wait. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "mail/envelope.h"
 
 static void test_add(void **state)
@@ -62,6 +63,47 @@ static void test_verdict(void **state)
     }
 }
 
+/* Some of the recipients on a way of their own, and their fates back. */
+static void test_pick(void **state)
+{
+    (void)state;
+    static const char *const given[] = { "a@x", "b@y", "c@x", "d@z" };
+    static const size_t at[] = { 2, 0 };
+    struct envelope env = { .sender = xstrdup("me@x"), .dsn_notify = DSN_NOTIFY_NEVER, .dsn_envid = xstrdup("id") }, some;
+    for (size_t i = 0; i < 4; i++)
+        envelope_add(&env, given[i]);
+    env.rcpts[2].orcpt = xstrdup("rfc822;c@x");
+    env.rcpts[0].fate = RCPT_DEFERRED;
+    env.rcpts[0].reply.code = 450;
+    buf_adds(&env.rcpts[0].reply.text, "later");
+    env.rcpts[1].fate = RCPT_REFUSED;
+
+    envelope_pick(&some, &env, at, 2);
+    assert_int_equal(some.n, 2);
+    assert_string_equal(some.sender, "me@x");
+    assert_string_equal(some.dsn_envid, "id");
+    assert_int_equal(some.dsn_notify, DSN_NOTIFY_NEVER);
+    assert_string_equal(some.rcpts[0].address, "c@x");
+    assert_string_equal(some.rcpts[0].orcpt, "rfc822;c@x");
+    assert_string_equal(some.rcpts[1].address, "a@x");
+    assert_int_equal(some.rcpts[1].fate, RCPT_PENDING);
+    assert_int_equal(some.rcpts[1].reply.code, 0);
+
+    some.rcpts[0].fate = RCPT_ACCEPTED;
+    some.rcpts[0].reply.code = 250;
+    buf_adds(&some.rcpts[0].reply.text, "2.0.0 ok");
+    some.rcpts[1].fate = RCPT_UNCERTAIN;
+    envelope_put_back(&env, &some, at);
+    assert_int_equal(env.rcpts[2].fate, RCPT_ACCEPTED);
+    assert_string_equal(env.rcpts[2].reply.text.data, "2.0.0 ok");
+    assert_int_equal(env.rcpts[0].fate, RCPT_UNCERTAIN);
+    assert_int_equal(env.rcpts[0].reply.code, 0);
+    assert_int_equal(env.rcpts[1].fate, RCPT_REFUSED);
+    assert_int_equal(env.rcpts[3].fate, RCPT_PENDING);
+    envelope_free(&some);
+    envelope_free(&env);
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -75,6 +117,7 @@ int main(void)
         cmocka_unit_test(test_add),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_pick),
         cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

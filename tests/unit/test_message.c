@@ -15,6 +15,7 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "mail/compose.h"
 #include "mail/dot.h"
 #include "mail/message.h"
 
@@ -429,6 +430,90 @@ static void test_refusals(void **state)
     message_free(&m);
 }
 
+/* Readers of one message do not know of each other; a reader that begins anew reads the same. */
+static void check_readers(struct message *m)
+{
+    enum { READERS = 3 };
+    struct message readers[READERS];
+    struct buf want = BUF_INIT, got[READERS + 1] = { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT };
+    struct err e = ERR_INIT;
+    const char *p;
+    size_t n, left = READERS;
+    assert_true(m->complete);
+    drain(m, &want);
+    assert_int_equal(message_size(m), (int64_t)want.len);
+    for (size_t i = 0; i < READERS; i++) {
+        message_share(&readers[i], m);
+        assert_int_equal(message_size(&readers[i]), (int64_t)want.len);
+        assert_int_equal(readers[i].eight_bit, m->eight_bit);
+        assert_int_equal(message_source_fd(&readers[i]), -1);
+    }
+    for (bool over[READERS] = { false }; left > 0;)
+        for (size_t i = 0; i < READERS; i++) {
+            if (over[i])
+                continue;
+            assert_true(message_next(&readers[i], &p, &n, &e));
+            buf_add(&got[i], p, n);
+            left -= over[i] = n == 0;
+        }
+    assert_true(message_rewind(&readers[1]));
+    message_free(&readers[0]);
+    drain(&readers[1], &got[READERS]);
+    for (size_t i = 0; i <= READERS; i++) {
+        assert_same(&got[i], &want);
+        buf_free(&got[i]);
+    }
+    message_free(&readers[1]);
+    message_free(&readers[2]);
+    buf_reset(&want);
+    assert_true(message_rewind(m)); /* it is nobody's but m's again */
+    drain(m, &want);
+    assert_int_equal(message_size(m), (int64_t)want.len);
+    buf_free(&want);
+}
+
+static void test_share(void **state)
+{
+    (void)state;
+    enum { BIG = MESSAGE_WINDOW + (MESSAGE_WINDOW >> 1) };
+    struct err e = ERR_INIT;
+    struct message m;
+    char *text = xmalloc(BIG);
+    pid_t child;
+    for (size_t i = 0; i < BIG; i++)
+        text[i] = i % 61 == 60 ? '\n' : i % 997 == 500 ? '\xe9' : 'a';
+    memcpy(text, "Subject: s\n\n", 12);
+
+    message_init(&m);
+    assert_true(message_from_memory(&m, text, 300, &e));
+    header_insert(&m.headers, 0, "Date", "now");
+    check_readers(&m);
+    message_free(&m);
+
+    message_init(&m);
+    message_raw(&m, "no\0 line end", 12);
+    check_readers(&m);
+    message_free(&m);
+
+    int fd = feed(text, BIG, 100000, &child);
+    message_init(&m);
+    assert_true(message_read(&m, fd, &e) && message_spool(&m, &e));
+    check_readers(&m);
+    message_free(&m);
+    close(fd);
+    waitpid(child, NULL, 0);
+
+    const struct compose_part part = { .role = COMPOSE_ATTACHMENT, .text = text, .text_n = BIG, .type = "image/png" };
+    message_init(&m);
+    struct compose *c = compose_new("Subject: s\r\n", &part, 1, &e);
+    assert_true(c && message_compose(&m, c, &e));
+    assert_false(m.complete);
+    assert_true(message_spool(&m, &e));
+    check_readers(&m);
+    message_free(&m);
+    free(text);
+}
+
 /* canonical(canonical(x)) is canonical(x), and no CR or LF stands alone, whatever comes in. */
 static void test_property(void **state)
 {
@@ -468,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_shapes),       cmocka_unit_test(test_facts),    cmocka_unit_test(test_window_edges),
         cmocka_unit_test(test_pipe),         cmocka_unit_test(test_spool),    cmocka_unit_test(test_wait_fd),
         cmocka_unit_test(test_pull),         cmocka_unit_test(test_tls_not_required),
+        cmocka_unit_test(test_share),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_property),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
