@@ -33,8 +33,7 @@ struct relay_params {
 struct relay_end {
     struct err err;                /* own: what ended the deliveries; unset: nothing */
     size_t hop;                    /* … over this one; where unset: the last used */
-    bool tls;
-    enum tls_level got;            /* of the last connection that was made */
+    bool tls;                      /* the last connection was encrypted */
     int64_t octets;
     char *queue_id;                /* own or NULL */
 };

@@ -39,14 +39,21 @@ enum {
     MSS_SMALLEST = 536,  /* what every path of IPv4 carries (RFC 9293 3.7.1) */
 };
 
+static struct strlist copied_list(const struct strlist *list)
+{
+    struct strlist copy = STRLIST_INIT;
+    strlist_copy(&copy, list);
+    return copy;
+}
+
 static struct hop copied(const struct hop *hop)
 {
     struct hop copy = *hop;
     copy.host = xstrdup(hop->host);
     copy.address = xstrdup(hop->address);
     copy.socket = xstrdup(hop->socket);
-    copy.command = (struct strlist)STRLIST_INIT;
-    strlist_copy(&copy.command, &hop->command);
+    copy.command = copied_list(&hop->command);
+    copy.names = copied_list(&hop->names);
     return copy;
 }
 
@@ -83,7 +90,15 @@ bool route_find(struct route *r, const struct account *a, struct err *e)
 
 /* ---- another way ---- */
 
-enum { PORT = 1 << 0, FAMILY = 1 << 1, SEGMENTS = 1 << 2 };
+enum {
+    PORT = 1 << 0,
+    FAMILY = 1 << 1,
+    SEGMENTS = 1 << 2,
+    EXCHANGER = 1 << 3, /* the next one of the domain */
+    CLEAR = 1 << 4,     /* the same exchanger without TLS, where that is allowed */
+};
+
+#define ANY STAGE_NONE /* up to the end of the message, of which nothing was taken before */
 
 /* What another way may mend; everything else is the server's word, or comes behind it. A connection is cut where it did
  * not come as far as a greeting and TLS. */
@@ -94,35 +109,47 @@ static const struct failure {
     unsigned mends;
     const char *words;
 } failures[] = {
-    { STAGE_CONNECT, FAULT_TIMEOUT, true, PORT, "does not answer" },
-    { STAGE_CONNECT, FAULT_CONNECT, true, PORT, "cannot be reached" },
-    { STAGE_PROXY, FAULT_CONNECT, true, PORT, "cannot be reached by the proxy" },
-    { STAGE_PROXY, FAULT_UNAVAILABLE, true, PORT, "is not allowed by the proxy" },
-    { STAGE_GREETING, FAULT_TIMEOUT, true, PORT | FAMILY, "does not greet" },
-    { STAGE_GREETING, FAULT_LOST, true, PORT | FAMILY, "closes the connection" },
-    { STAGE_GREETING, FAULT_PROTOCOL, true, PORT, "does not speak SMTP" },
-    { STAGE_EHLO, FAULT_TIMEOUT, true, PORT, "does not answer EHLO" },
-    { STAGE_EHLO, FAULT_LOST, true, PORT, "closes the connection" },
-    { STAGE_STARTTLS, FAULT_TIMEOUT, true, PORT, "does not answer STARTTLS" },
-    { STAGE_STARTTLS, FAULT_LOST, true, PORT, "closes the connection" },
-    { STAGE_STARTTLS, FAULT_UNAVAILABLE, true, PORT, "has no STARTTLS" },
-    { STAGE_TLS, FAULT_TIMEOUT, true, PORT | FAMILY | SEGMENTS, "hangs in the TLS handshake" },
-    { STAGE_TLS, FAULT_LOST, true, PORT, "breaks the TLS handshake off" },
-    { STAGE_TLS, FAULT_TLS, true, PORT, "does not come to terms about TLS" },
+    { STAGE_CONNECT, FAULT_TIMEOUT, true, PORT | EXCHANGER, "does not answer" },
+    { STAGE_CONNECT, FAULT_CONNECT, true, PORT | EXCHANGER, "cannot be reached" },
+    { STAGE_PROXY, FAULT_CONNECT, true, PORT | EXCHANGER, "cannot be reached by the proxy" },
+    { STAGE_PROXY, FAULT_UNAVAILABLE, true, PORT | EXCHANGER, "is not allowed by the proxy" },
+    { STAGE_GREETING, FAULT_TIMEOUT, true, PORT | FAMILY | EXCHANGER, "does not greet" },
+    { STAGE_GREETING, FAULT_LOST, true, PORT | FAMILY | EXCHANGER, "closes the connection" },
+    { STAGE_GREETING, FAULT_PROTOCOL, true, PORT | EXCHANGER, "does not speak SMTP" },
+    { STAGE_EHLO, FAULT_TIMEOUT, true, PORT | EXCHANGER, "does not answer EHLO" },
+    { STAGE_EHLO, FAULT_LOST, true, PORT | EXCHANGER, "closes the connection" },
+    { STAGE_STARTTLS, FAULT_TIMEOUT, true, PORT | EXCHANGER | CLEAR, "does not answer STARTTLS" },
+    { STAGE_STARTTLS, FAULT_LOST, true, PORT | EXCHANGER | CLEAR, "closes the connection" },
+    { STAGE_STARTTLS, FAULT_UNAVAILABLE, true, PORT | EXCHANGER, "has no STARTTLS" },
+    { STAGE_TLS, FAULT_TIMEOUT, true, PORT | FAMILY | SEGMENTS | EXCHANGER | CLEAR, "hangs in the TLS handshake" },
+    { STAGE_TLS, FAULT_LOST, true, PORT | EXCHANGER | CLEAR, "breaks the TLS handshake off" },
+    { STAGE_TLS, FAULT_TLS, true, PORT | EXCHANGER | CLEAR, "does not come to terms about TLS" },
     { STAGE_BODY, FAULT_TIMEOUT, false, SEGMENTS, "stops taking the message" },
+    { ANY, FAULT_CERTIFICATE, false, EXCHANGER, "has no acceptable certificate" },
+    { ANY, FAULT_TEMPORARY, false, EXCHANGER, "asks to come back later" },
+    { ANY, FAULT_UNAVAILABLE, false, EXCHANGER, "refuses to serve us" },
+    { ANY, FAULT_TIMEOUT, false, EXCHANGER, "stops answering" },
+    { ANY, FAULT_LOST, false, EXCHANGER, "closes the connection" },
+    { ANY, FAULT_PROTOCOL, false, EXCHANGER, "breaks the protocol" },
 };
 
-static const struct failure *failure_of(const struct err *e)
+/* The failure that one of these `ways` may mend. */
+static const struct failure *failure_of(const struct err *e, unsigned ways)
 {
-    for (size_t i = 0; i < sizeof failures / sizeof *failures && err_is_set(e) && e->fate == FATE_NOT_SENT; i++)
-        if (failures[i].stage == e->stage && failures[i].fault == e->fault)
-            return &failures[i];
+    if (!err_is_set(e) || e->fate != FATE_NOT_SENT)
+        return NULL;
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        const struct failure *f = &failures[i];
+        bool there = f->stage == e->stage || (f->stage == ANY && e->stage < STAGE_DOT);
+        if (there && f->fault == e->fault && (f->mends & ways))
+            return f;
+    }
     return NULL;
 }
 
 bool route_was_cut(const struct err *e)
 {
-    const struct failure *f = failure_of(e);
+    const struct failure *f = failure_of(e, PORT | FAMILY | SEGMENTS);
     return f && f->cut;
 }
 
@@ -131,10 +158,31 @@ static int smaller(int mss)
     return mss == 0 || mss > MSS_SMALL ? MSS_SMALL : mss > MSS_SMALLEST ? MSS_SMALLEST : 0;
 }
 
+static bool next_exchanger(struct route *r, size_t *at, const struct err *e)
+{
+    const struct failure *f = failure_of(e, EXCHANGER);
+    struct hop *hop = &r->v[*at];
+    if (err_is_set(e) && !f)
+        return false;
+    if (f) {
+        hop->failed = f->words;
+        hop->failed_at = e->stage;
+    }
+    if (f && (f->mends & CLEAR) && hop->wanted == LEVEL_MAY && hop->tls != SESSION_TLS_OFF) {
+        struct hop clear = copied(hop);
+        clear.tls = SESSION_TLS_OFF;
+        clear.failed = NULL;
+        insert(r, *at + 1, clear);
+    }
+    return ++*at < r->n;
+}
+
 bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end)
 {
-    const struct failure *f = failure_of(end->err);
     struct hop *hop = &r->v[*at];
+    if (hop->exchanger)
+        return !end->out_of_time && next_exchanger(r, at, end->err);
+    const struct failure *f = failure_of(end->err, PORT | FAMILY | SEGMENTS);
     if (!f || end->out_of_time)
         return false;
     hop->failed = f->words;
@@ -167,7 +215,8 @@ bool route_keep_farthest(struct err *kept, struct err *later)
 
 bool route_is_mended(const struct route *r, size_t at, const struct err *end)
 {
-    return at > 0 && (!err_is_set(end) || (end->stage > r->v[at - 1].failed_at && end->stage > STAGE_TLS));
+    return at > 0 && !r->v[at].exchanger
+           && (!err_is_set(end) || (end->stage > r->v[at - 1].failed_at && end->stage > STAGE_TLS));
 }
 
 void route_advise(const struct route *r, size_t at, struct buf *out)
@@ -191,13 +240,23 @@ void route_advise(const struct route *r, size_t at, struct buf *out)
     strlist_free(&lines);
 }
 
+static bool is_same_port(const struct hop *a, const struct hop *b)
+{
+    return a->port == b->port && (!a->exchanger || strcmp(a->host, b->host) == 0);
+}
+
 void route_tell_others(const struct route *r, size_t at, struct buf *out)
 {
-    int told = r->v[at].port;
+    const struct hop *told = &r->v[at];
     for (size_t i = 0; i < r->n; i++) {
         const struct hop *hop = &r->v[i];
-        if (hop->failed && hop->port != r->v[at].port && hop->port != told)
-            buf_printf(out, "; port %d %s", told = hop->port, hop->failed);
+        if (!hop->failed || is_same_port(hop, &r->v[at]) || is_same_port(hop, told))
+            continue;
+        told = hop;
+        if (hop->exchanger)
+            buf_printf(out, "; '%s' %s", hop->host, hop->failed);
+        else
+            buf_printf(out, "; port %d %s", hop->port, hop->failed);
     }
 }
 
@@ -208,6 +267,7 @@ void route_free(struct route *r)
         free(r->v[i].address);
         free(r->v[i].socket);
         strlist_free(&r->v[i].command);
+        strlist_free(&r->v[i].names);
     }
     free(r->v);
     *r = (struct route)ROUTE_INIT;

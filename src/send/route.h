@@ -54,7 +54,9 @@ bool route_find(struct route *r, const struct account *a, struct err *e);
 /* The delivery over hop *at failed. true: another way may do better; *at is where it stands in the route, perhaps put
  * in: the same hop over the other family, or with smaller segments. false: no other way could mend that. Nothing of a
  * message was taken by the server then, no login was refused; TLS and the certificate are wanted on each way as on the
- * first. Hops move: whoever points to one looks it up again. */
+ * first. Of mail exchangers the next one: also where nothing failed but some recipients are left; where TLS did not come
+ * up at the level MAY, and only there, the same one in clear before. Hops move: whoever points to one looks it up
+ * again. */
 bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end);
 
 /* Of the failures of several ways the one that came farthest tells most: keeps it, and none once a way did not fail
@@ -67,7 +69,7 @@ bool route_is_mended(const struct route *r, size_t at, const struct err *end);
 /* What was wrong with the first way, and what to write to go by hop `at` from now on: a sentence. Appends. */
 void route_advise(const struct route *r, size_t at, struct buf *out);
 
-/* What became of the other ports, as the failure over hop `at` is the one told: "; port 587 does not answer".
+/* What became of the other ports or exchangers, as the failure over hop `at` is the one told: "; port 587 does not answer".
  * Appends. */
 void route_tell_others(const struct route *r, size_t at, struct buf *out);
 

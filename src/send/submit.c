@@ -2,12 +2,15 @@
 #include "send/submit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "net/loop.h"
 #include "net/tls.h"
 #include "send/credentials.h"
 #include "send/deliver.h"
 #include "send/hint.h"
 #include "send/postmortem.h"
+#include "send/relay.h"
 #include "send/report.h"
 #include "send/route.h"
 
@@ -33,91 +36,44 @@ static bool check_before_connecting(struct submission *s, struct err *e)
     return !credentials_needed(a) || credentials_secret(&s->credentials, &secret, e);
 }
 
-/* One connection. */
-static struct hop_end deliver_over(struct submission *s, const struct hop *hop, unsigned connection, struct err *e)
+static void run_alone(struct relay *r)
 {
-    const struct deliver_params params = {
+    struct task *task = relay_task(r);
+    int number = 0;
+    if (!loop_run(&task, 1, &number)) {
+        struct err interrupted = ERR_INIT;
+        err_set(&interrupted, FAULT_INTERRUPTED, "interrupted by signal %d (%s)", number, strsignal(number));
+        relay_abort(r, &interrupted);
+    }
+}
+
+/* One relay for everybody. */
+static void deliver_to_smarthost(struct submission *s)
+{
+    unsigned connections = 0;
+    struct relay_end end;
+    const struct relay_params params = {
         .account = s->p->account,
-        .hop = hop,
+        .route = &s->route,
         .env = s->p->env,
         .message = s->p->message,
         .credentials = &s->credentials,
         .hub = s->p->hub,
-        .connection = connection,
+        .connections = &connections,
         .deadline = s->deadline,
     };
-    struct deliver *d = deliver_new(&params);
-    deliver_run(d, e);
-    struct hop_end end = deliver_hop_end(d);
-    end.err = e;
-    s->report.tls = deliver_is_tls(d);
-    s->report.port = hop->port;
-    s->report.octets = deliver_octets(d);
-    if (!s->report.queue_id)
-        s->report.queue_id = xstrdup(deliver_queue_id(d));
-    deliver_free(d);
-    return end;
-}
-
-/* Nobody has the message; who was not served as the connection broke is asked about again. */
-static bool begin_anew(const struct submission *s)
-{
-    struct envelope *env = s->p->env;
-    size_t served = envelope_count(env, RCPT_ACCEPTED) + envelope_count(env, RCPT_UNCERTAIN);
-    if (served > 0 || !message_can_rewind(s->p->message))
-        return false;
-    for (size_t i = 0; i < env->n; i++)
-        if (env->rcpts[i].fate == RCPT_DEFERRED && env->rcpts[i].reply.code == 0)
-            env->rcpts[i].fate = RCPT_PENDING;
-    return true;
-}
-
-static void advise(const struct submission *s, size_t at)
-{
-    struct buf text = BUF_INIT;
-    route_advise(&s->route, at, &text);
-    emit(s->p->hub, 0, EV_ADVICE, F_STR("text", text.data));
-    buf_free(&text);
-}
-
-static void tell_other_ports(struct submission *s)
-{
-    struct buf text = BUF_INIT;
-    buf_adds(&text, s->failure.text);
-    route_tell_others(&s->route, s->failed, &text);
-    free(s->failure.text);
-    s->failure.text = buf_steal(&text);
-}
-
-/* Over the next way, where one failed that another can mend; and a server may end a connection after a transaction or
- * two (421, MAILMAX): who is left is served over the next one. */
-static void deliver_all(struct submission *s, struct err *e)
-{
-    const struct envelope *env = s->p->env;
-    size_t at = 0, told = 0, before, left = envelope_count(env, RCPT_PENDING);
-    unsigned number = 0;
-    bool again;
-    do {
-        struct err why = ERR_INIT;
-        const struct hop_end end = deliver_over(s, &s->route.v[at], ++number, &why);
-        const size_t tried = at;
-        if (at > told && route_is_mended(&s->route, at, &why)) {
-            advise(s, at);
-            told = at;
-        }
-        before = left;
-        left = envelope_count(env, RCPT_PENDING);
-        if (err_is_set(&why))
-            again = clock_now() < s->deadline && route_goes_on(&s->route, &at, &end) && begin_anew(s);
-        else
-            again = left > 0 && left < before && message_can_rewind(s->p->message);
-        left = envelope_count(env, RCPT_PENDING);
-        if (route_keep_farthest(&s->failure, &why))
-            s->failed = tried;
-    } while (again);
-    if (err_is_set(&s->failure))
-        tell_other_ports(s);
-    report_verdict(env, &s->failure, e);
+    struct relay *r = relay_new(&params);
+    run_alone(r);
+    relay_take(r, &end);
+    relay_free(r);
+    s->report.tls = end.tls;
+    s->report.port = s->route.v[end.hop].port;
+    s->report.octets = end.octets;
+    s->report.queue_id = end.queue_id;
+    end.queue_id = NULL;
+    s->failed = end.hop;
+    err_move(&s->failure, &end.err);
+    relay_end_free(&end);
 }
 
 bool submit(const struct submit_params *p, struct err *e)
@@ -128,8 +84,10 @@ bool submit(const struct submit_params *p, struct err *e)
         .deadline = clock_deadline(p->account->deadline),
     };
     credentials_init(&s.credentials, p->account, p->hub, s.deadline);
-    if (route_find(&s.route, p->account, e) && check_before_connecting(&s, e))
-        deliver_all(&s, e);
+    if (route_find(&s.route, p->account, e) && check_before_connecting(&s, e)) {
+        deliver_to_smarthost(&s);
+        report_verdict(p->env, &s.failure, e);
+    }
     if (err_is_set(&s.failure))
         postmortem(p->account, &s.route.v[s.failed], s.deadline, e);
     hint_add(e);

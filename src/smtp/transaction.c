@@ -28,6 +28,8 @@ static void set_fate(struct session *s, size_t i, enum rcpt_fate fate, const str
     s->t.state[i] = RCPT_STATE_OVER;
     rcpt->fate = fate;
     rcpt->unasked = false;
+    if (!r && fate == RCPT_DEFERRED) /* what another server said before stays */
+        return;
     reply_free(&rcpt->reply);
     if (r)
         reply_copy(&rcpt->reply, r);
