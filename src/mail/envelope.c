@@ -105,6 +105,7 @@ void envelope_put_back(struct envelope *from, const struct envelope *picked, con
     for (size_t i = 0; i < picked->n; i++) {
         struct rcpt *r = &from->rcpts[at[i]];
         r->fate = picked->rcpts[i].fate;
+        r->unasked = picked->rcpts[i].unasked;
         reply_free(&r->reply);
         reply_copy(&r->reply, &picked->rcpts[i].reply);
     }

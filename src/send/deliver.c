@@ -51,6 +51,7 @@ struct deliver {
     int family, other_family;
     enum stage phase;
     usec phase_start;
+    enum tls_level got;
     char *queue_id;
     int64_t octets;
     struct err err;
@@ -72,6 +73,12 @@ static void step_starts(struct deliver *d, usec timeout)
     d->step_deadline = clock_deadline(timeout);
 }
 
+/* NULL: in clear. */
+static const struct tls_facts *tls_facts(const struct deliver *d)
+{
+    return stream_is_tls(d->stream) ? stream_tls_facts(d->stream) : NULL;
+}
+
 static bool finish(struct deliver *d)
 {
     phase(d, STAGE_NONE);
@@ -80,6 +87,7 @@ static bool finish(struct deliver *d)
         err_copy(&d->err, session_error(d->session));
     if (d->stream) {
         bool dropped = deliver_dropped(d);
+        d->got = policy_got(d->p.hop->wanted, tls_facts(d));
         (dropped ? stream_drop : stream_free)(d->stream);
         d->stream = NULL;
         emit(d->p.hub, d->p.connection, EV_CLOSED, F_STR("reason", dropped ? "dropped" : NULL));
@@ -95,12 +103,6 @@ static bool fail(struct deliver *d, struct err *e)
     else
         err_move(&d->err, e);
     return finish(d);
-}
-
-/* NULL: in clear. */
-static const struct tls_facts *tls_facts(const struct deliver *d)
-{
-    return stream_is_tls(d->stream) ? stream_tls_facts(d->stream) : NULL;
 }
 
 /* ---- what moves, for whoever wants to see it ---- */
@@ -464,7 +466,7 @@ static void start_session(struct deliver *d)
         .lmtp = a->protocol == ACCOUNT_LMTP,
         .domain = a->domain ? a->domain : "localhost",
         .tls = d->p.hop->tls,
-        .auth = !d->p.look && strcmp(a->auth, "off") != 0,
+        .auth = !d->p.look && !d->p.hop->exchanger && strcmp(a->auth, "off") != 0,
         .etrn = d->p.etrn,
         .all_or_nothing = a->all_or_nothing,
         .requiretls = a->requiretls && d->p.env,
@@ -593,9 +595,10 @@ static struct dial *start_dial(const struct deliver *d)
     const struct account *a = d->p.account;
     const struct hop *hop = d->p.hop;
     const int wanted = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC;
+    const bool by_address = hop->exchanger && a->proxy_type != PROXY_NONE; /* the lookup was ours, and validated */
     const usec patience = a->timeout > 0 ? a->timeout : CONNECT_TIMEOUT;
     const struct dial_params dial = {
-        .host = hop->host,
+        .host = by_address ? hop->address : hop->host,
         .address = hop->address,
         .port = hop->port,
         .mss = hop->mss,
@@ -652,10 +655,15 @@ void deliver_run(struct deliver *d, struct err *e)
     int number = 0;
     if (!loop_run(&task, 1, &number)) {
         struct err interrupted = ERR_INIT;
-        err_set(&interrupted, FAULT_INTERRUPTED, "interrupted by signal %d (%s)", number, strsignal(number));
+        deliver_interrupted(number, &interrupted);
         deliver_abort(d, &interrupted);
     }
     deliver_result(d, e);
+}
+
+void deliver_interrupted(int signal_number, struct err *e)
+{
+    err_set(e, FAULT_INTERRUPTED, "interrupted by signal %d (%s)", signal_number, strsignal(signal_number));
 }
 
 void deliver_result(const struct deliver *d, struct err *e)
@@ -689,6 +697,11 @@ struct hop_end deliver_hop_end(const struct deliver *d)
 bool deliver_is_tls(const struct deliver *d)
 {
     return d->session && session_is_tls(d->session);
+}
+
+enum tls_level deliver_level(const struct deliver *d)
+{
+    return d->got;
 }
 
 bool deliver_dropped(const struct deliver *d)

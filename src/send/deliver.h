@@ -67,6 +67,9 @@ struct task *deliver_task(struct deliver *d);
 /* Runs the task alone to its end, or until a signal ends it; then as deliver_result. */
 void deliver_run(struct deliver *d, struct err *e);
 
+/* Why a run of tasks that a signal ended did. */
+void deliver_interrupted(int signal_number, struct err *e);
+
 /* After the task has finished: how it went. The envelope has the single fates; *e what ended the connection, if
  * something did. */
 void deliver_result(const struct deliver *d, struct err *e);
@@ -87,7 +90,7 @@ struct hop_end deliver_hop_end(const struct deliver *d);
 /* Was the connection encrypted, at least in the end? */
 bool deliver_is_tls(const struct deliver *d);
 
-/* How well the connection was protected, in the end. */
+/* How well the connection was protected, in the end, in the words of policy_got. */
 enum tls_level deliver_level(const struct deliver *d);
 
 /* Did a stop of the probe close it; was XCLIENT accepted? */

@@ -2,6 +2,7 @@
  * know, what is said on a connection the delivery's. */
 #include "send/relay.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "send/deliver.h"
@@ -14,7 +15,8 @@ struct relay {
     struct deliver *deliver; /* own; NULL: none under way */
     size_t at;               /* the hop of the present connection */
     size_t told;             /* … of the last advice */
-    size_t pending;          /* recipients without a fate as the connection began */
+    size_t pending;          /* recipients without a fate as the connection began … */
+    bool *asked;             /* own: … and which */
     bool heard;              /* a connection went through all its recipients */
     bool over, turned;
     struct relay_end end;    /* own */
@@ -32,27 +34,45 @@ static size_t count(const struct relay *r, enum rcpt_fate fate)
     return envelope_count(r->p.env, fate);
 }
 
-/* The next exchanger is asked about everybody whom this one did not serve, whatever it said about them; another way to
- * the same server only where nobody was served, about those it said nothing about. */
+/* May another exchanger serve him, whom this one puts off, or was not even asked about? */
+static bool is_left(const struct rcpt *rcpt)
+{
+    return rcpt->fate == RCPT_PENDING || rcpt->fate == RCPT_DEFERRED || (rcpt->fate == RCPT_REFUSED && rcpt->unasked);
+}
+
+static bool somebody_is_left(const struct relay *r)
+{
+    for (size_t i = 0; i < r->p.env->n; i++)
+        if (is_left(&r->p.env->rcpts[i]))
+            return true;
+    return false;
+}
+
+/* The next exchanger is asked about everybody whom this one left; another way to the same server only where nobody was
+ * served, about those it said nothing about. */
 static bool begin_anew(const struct relay *r)
 {
     struct envelope *env = r->p.env;
     bool exchanger = hop_now(r)->exchanger, served = count(r, RCPT_ACCEPTED) + count(r, RCPT_UNCERTAIN) > 0;
     if (!message_can_rewind(r->p.message) || (served && !exchanger))
         return false;
-    for (size_t i = 0; i < env->n; i++)
-        if (env->rcpts[i].fate == RCPT_DEFERRED && (exchanger || env->rcpts[i].reply.code == 0))
-            env->rcpts[i].fate = RCPT_PENDING;
+    for (size_t i = 0; i < env->n; i++) {
+        struct rcpt *rcpt = &env->rcpts[i];
+        if (exchanger ? is_left(rcpt) : rcpt->fate == RCPT_DEFERRED && rcpt->reply.code == 0)
+            rcpt->fate = RCPT_PENDING;
+    }
     return true;
 }
 
-/* No further connection: what a server said of somebody last is his fate. */
+/* No further exchanger: what one said of somebody last is his fate. */
 static void settle(const struct relay *r)
 {
     struct envelope *env = r->p.env;
-    for (size_t i = 0; i < env->n; i++)
-        if (env->rcpts[i].fate == RCPT_PENDING && env->rcpts[i].reply.code > 0)
-            env->rcpts[i].fate = RCPT_DEFERRED;
+    for (size_t i = 0; i < env->n && hop_now(r)->exchanger; i++) {
+        struct rcpt *rcpt = &env->rcpts[i];
+        if (rcpt->fate == RCPT_PENDING && rcpt->reply.code > 0)
+            rcpt->fate = reply_permanent(&rcpt->reply) ? RCPT_REFUSED : RCPT_DEFERRED;
+    }
 }
 
 static bool everybody_was_answered(const struct relay *r)
@@ -61,6 +81,16 @@ static bool everybody_was_answered(const struct relay *r)
         if (r->p.env->rcpts[i].reply.code == 0)
             return false;
     return true;
+}
+
+/* Of those asked about, whom did this server say something of? */
+static void keep_who_answered(struct relay *r)
+{
+    for (size_t i = 0; i < r->p.env->n; i++) {
+        const struct rcpt *rcpt = &r->p.env->rcpts[i];
+        if (r->asked[i] && rcpt->fate != RCPT_PENDING && (rcpt->reply.code > 0 || rcpt->fate == RCPT_UNCERTAIN))
+            r->end.over[i] = r->at;
+    }
 }
 
 /* ---- connections ---- */
@@ -78,6 +108,8 @@ static void connect_to(struct relay *r)
         .deadline = r->p.deadline,
     };
     r->pending = count(r, RCPT_PENDING);
+    for (size_t i = 0; i < r->p.env->n; i++)
+        r->asked[i] = r->p.env->rcpts[i].fate == RCPT_PENDING;
     r->deliver = deliver_new(&params);
 }
 
@@ -116,7 +148,7 @@ static bool goes_on(struct relay *r, const struct hop_end *end)
     const size_t pending = count(r, RCPT_PENDING);
     if (!failed && pending > 0 && pending < r->pending)
         return message_can_rewind(r->p.message);
-    if (exchanger ? pending + count(r, RCPT_DEFERRED) == 0 : !failed)
+    if (exchanger ? !somebody_is_left(r) : !failed)
         return false;
     if (clock_now() >= r->p.deadline || !route_goes_on(r->p.route, &r->at, end) || !begin_anew(r))
         return false;
@@ -136,6 +168,10 @@ static bool connection_over(struct relay *r, bool last)
     r->end.octets = deliver_octets(r->deliver);
     if (!r->end.queue_id)
         r->end.queue_id = xstrdup(deliver_queue_id(r->deliver));
+    hop_now(r)->got = deliver_level(r->deliver);
+    if (!hop_now(r)->queue_id)
+        hop_now(r)->queue_id = xstrdup(deliver_queue_id(r->deliver));
+    keep_who_answered(r);
     deliver_free(r->deliver);
     r->deliver = NULL;
 
@@ -183,6 +219,10 @@ struct relay *relay_new(const struct relay_params *p)
 {
     struct relay *r = xcalloc(1, sizeof *r);
     *r = (struct relay){ .task = { step, waits }, .p = *p };
+    r->asked = xcalloc(p->env->n + 1, sizeof *r->asked);
+    r->end.over = xcalloc(p->env->n + 1, sizeof *r->end.over);
+    for (size_t i = 0; i < p->env->n; i++)
+        r->end.over[i] = SIZE_MAX;
     return r;
 }
 
@@ -218,6 +258,7 @@ void relay_end_free(struct relay_end *end)
 {
     err_clear(&end->err);
     free(end->queue_id);
+    free(end->over);
     *end = (struct relay_end){ 0 };
 }
 
@@ -227,5 +268,6 @@ void relay_free(struct relay *r)
         return;
     deliver_free(r->deliver);
     relay_end_free(&r->end);
+    free(r->asked);
     free(r);
 }

@@ -34,6 +34,7 @@ struct relay_end {
     struct err err;                /* own: what ended the deliveries; unset: nothing */
     size_t hop;                    /* … over this one; where unset: the last used */
     bool tls;                      /* the last connection was encrypted */
+    size_t *over;                  /* own: of each recipient the hop whose server answered for it; SIZE_MAX: none did */
     int64_t octets;
     char *queue_id;                /* own or NULL */
 };

@@ -54,6 +54,7 @@ static struct hop copied(const struct hop *hop)
     copy.socket = xstrdup(hop->socket);
     copy.command = copied_list(&hop->command);
     copy.names = copied_list(&hop->names);
+    copy.queue_id = NULL;
     return copy;
 }
 
@@ -67,6 +68,10 @@ static void insert(struct route *r, size_t at, struct hop hop)
 bool route_find(struct route *r, const struct account *a, struct err *e)
 {
     struct buf host = BUF_INIT;
+    if (a->mx) {
+        err_set(e, FAULT_USAGE, "'host mx' names no server: each domain has its own");
+        return err_hint(e, "'envoi mx DOMAIN' shows those of one domain; '--host=NAME' is for a single server");
+    }
     if (!a->socket && !domain_to_ascii(a->host, &host, e)) {
         buf_free(&host);
         return false;
@@ -86,6 +91,60 @@ bool route_find(struct route *r, const struct account *a, struct err *e)
     }
     buf_free(&host);
     return true;
+}
+
+/* ---- mail exchangers ---- */
+
+static const usec CONNECTING = 120 * USEC_PER_SEC;         /* for all addresses of a domain */
+static const usec CONNECT_ONE_WITHIN = 30 * USEC_PER_SEC; /* … and for one */
+
+static const struct { enum session_tls tls; bool verify; } levels[] = {
+    [LEVEL_NONE] = { SESSION_TLS_OFF, false },
+    [LEVEL_MAY] = { SESSION_TLS_MAY, false },
+    [LEVEL_ENCRYPT] = { SESSION_TLS_REQUIRED, false },
+    [LEVEL_DANE] = { SESSION_TLS_REQUIRED, true },
+    [LEVEL_DANE_ONLY] = { SESSION_TLS_REQUIRED, true },
+    [LEVEL_VERIFY] = { SESSION_TLS_REQUIRED, true },
+    [LEVEL_FINGERPRINT] = { SESSION_TLS_REQUIRED, true },
+};
+
+/* The TLSA base domain is the name that the host is asked for and that its certificate may have; beside it, where the
+ * MX answer was validated, the domain's own (RFC 7672 3.2.2). */
+static struct hop exchanger(const struct account *a, const struct destination *d, const struct destination_host *h)
+{
+    const struct policy_decision *p = &h->decision;
+    const bool dane = p->wanted == LEVEL_DANE || p->wanted == LEVEL_DANE_ONLY;
+    struct hop hop = {
+        .host = dane && h->tlsa_name ? h->tlsa_name : h->name,
+        .port = (int)a->port,
+        .mss = (int)a->mss,
+        .tls = levels[p->wanted].tls,
+        .verify = levels[p->wanted].verify,
+        .exchanger = true,
+        .wanted = p->wanted,
+        .report = p->report,
+        .tlsa = dane ? &h->tlsa_answer : NULL,
+    };
+    if (dane && d->mx.secure && d->mx.domain)
+        strlist_add(&hop.names, d->mx.domain);
+    return hop;
+}
+
+void route_exchangers(struct route *r, const struct account *a, const struct destination *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        const struct destination_host *h = &d->v[i];
+        if (h->decision.skip || h->here)
+            continue;
+        struct hop hop = exchanger(a, d, h);
+        for (size_t k = 0; k < h->addresses.n && r->n < DESTINATION_ADDRESSES_MAX; k++) {
+            hop.address = h->addresses.v[k];
+            insert(r, r->n, copied(&hop));
+        }
+        strlist_free(&hop.names);
+    }
+    for (size_t i = 0; i < r->n; i++)
+        r->v[i].connect_within = usec_min(CONNECT_ONE_WITHIN, CONNECTING / (usec)r->n);
 }
 
 /* ---- another way ---- */
@@ -125,6 +184,7 @@ static const struct failure {
     { STAGE_TLS, FAULT_LOST, true, PORT | EXCHANGER | CLEAR, "breaks the TLS handshake off" },
     { STAGE_TLS, FAULT_TLS, true, PORT | EXCHANGER | CLEAR, "does not come to terms about TLS" },
     { STAGE_BODY, FAULT_TIMEOUT, false, SEGMENTS, "stops taking the message" },
+    { STAGE_MAIL, FAULT_MESSAGE, false, EXCHANGER, "does not take such messages" },
     { ANY, FAULT_CERTIFICATE, false, EXCHANGER, "has no acceptable certificate" },
     { ANY, FAULT_TEMPORARY, false, EXCHANGER, "asks to come back later" },
     { ANY, FAULT_UNAVAILABLE, false, EXCHANGER, "refuses to serve us" },
@@ -158,6 +218,13 @@ static int smaller(int mss)
     return mss == 0 || mss > MSS_SMALL ? MSS_SMALL : mss > MSS_SMALLEST ? MSS_SMALLEST : 0;
 }
 
+static bool step_on(const struct route *r, size_t *at)
+{
+    bool more = *at + 1 < r->n;
+    *at += more;
+    return more;
+}
+
 static bool next_exchanger(struct route *r, size_t *at, const struct err *e)
 {
     const struct failure *f = failure_of(e, EXCHANGER);
@@ -174,7 +241,7 @@ static bool next_exchanger(struct route *r, size_t *at, const struct err *e)
         clear.failed = NULL;
         insert(r, *at + 1, clear);
     }
-    return ++*at < r->n;
+    return step_on(r, at);
 }
 
 bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end)
@@ -201,7 +268,7 @@ bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end)
     } else if (!(f->mends & PORT)) {
         return false;
     }
-    return ++*at < r->n;
+    return step_on(r, at);
 }
 
 bool route_keep_farthest(struct err *kept, struct err *later)
@@ -268,6 +335,7 @@ void route_free(struct route *r)
         free(r->v[i].socket);
         strlist_free(&r->v[i].command);
         strlist_free(&r->v[i].names);
+        free(r->v[i].queue_id);
     }
     free(r->v);
     *r = (struct route)ROUTE_INIT;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/strlist.h"
 #include "conf/account.h"
+#include "send/destination.h"
 #include "send/policy.h"
 #include "smtp/session.h"
 
@@ -32,6 +33,8 @@ struct hop {
     struct strlist names; /* own: names beside host that usage 2 accepts (RFC 7672 3.2.2) */
     const char *failed;   /* how the delivery failed, in words that follow a port's name; NULL: it did not, yet … */
     enum stage failed_at;
+    enum tls_level got;   /* how well the last connection over it was protected */
+    char *queue_id;       /* own or NULL: of the message, as it was taken over it */
 };
 
 /* How a delivery over a hop ended, as far as it tells whether another way could do better. */
@@ -48,14 +51,19 @@ struct route {
 
 #define ROUTE_INIT { 0 }
 
-/* The ways that the account leaves open, best first. */
+/* The ways that the account leaves open, best first. FAULT_USAGE: it has no server, but `host mx`. */
 bool route_find(struct route *r, const struct account *a, struct err *e);
+
+/* For an account with `host mx`: the addresses of the hosts that take mail for a domain, in their order, at most
+ * DESTINATION_ADDRESSES_MAX, with TLS as was decided for each. d, whose err is unset, is borrowed for the route's
+ * life. */
+void route_exchangers(struct route *r, const struct account *a, const struct destination *d);
 
 /* The delivery over hop *at failed. true: another way may do better; *at is where it stands in the route, perhaps put
  * in: the same hop over the other family, or with smaller segments. false: no other way could mend that. Nothing of a
  * message was taken by the server then, no login was refused; TLS and the certificate are wanted on each way as on the
- * first. Of mail exchangers the next one: also where nothing failed but some recipients are left; where TLS did not come
- * up at the level MAY, and only there, the same one in clear before. Hops move: whoever points to one looks it up
+ * first. Of mail exchangers the next one: also where nothing failed but some recipients are left; where TLS did not
+ * come up at the level MAY, and only there, the same one in clear before. Hops move: whoever points to one looks it up
  * again. */
 bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end);
 
@@ -69,8 +77,8 @@ bool route_is_mended(const struct route *r, size_t at, const struct err *end);
 /* What was wrong with the first way, and what to write to go by hop `at` from now on: a sentence. Appends. */
 void route_advise(const struct route *r, size_t at, struct buf *out);
 
-/* What became of the other ports or exchangers, as the failure over hop `at` is the one told: "; port 587 does not answer".
- * Appends. */
+/* What became of the other ports or exchangers, as the failure over hop `at` is the one told: "; port 587 does not
+ * answer". Appends. */
 void route_tell_others(const struct route *r, size_t at, struct buf *out);
 
 /* Does e say that no connection, no greeting or no TLS came about, without a word of the server about why? */

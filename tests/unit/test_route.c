@@ -207,10 +207,198 @@ static void advice(void **state)
     route_free(&r);
 }
 
+/* ---- mail exchangers ---- */
+
+static struct account to_exchangers(void)
+{
+    return (struct account){ .host = (char *)"mx", .mx = true, .port = 25, .mss = 1400 };
+}
+
+static struct destination_host host_at(const char *name, enum tls_level wanted, const char *addresses)
+{
+    struct destination_host h = { .name = xstrdup(name), .decision = { .wanted = wanted } };
+    strlist_split(&h.addresses, addresses, " ");
+    return h;
+}
+
+static struct destination destination_of(struct destination_host *v, size_t n)
+{
+    return (struct destination){ .v = v, .n = n, .mx = { .domain = (char *)"example.org", .secure = true } };
+}
+
+static void forget(struct destination *d)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        free(d->v[i].name);
+        free(d->v[i].tlsa_name);
+        strlist_free(&d->v[i].addresses);
+    }
+}
+
+static void exchangers(void **state)
+{
+    (void)state;
+    struct account a = to_exchangers();
+    struct destination_host v[] = {
+        host_at("skipped.example", LEVEL_DANE, "192.0.2.9"),
+        host_at("dane.example", LEVEL_DANE, "2001:db8::1 192.0.2.1"),
+        host_at("may.example", LEVEL_MAY, "192.0.2.2"),
+        host_at("verify.example", LEVEL_VERIFY, "192.0.2.3"),
+        host_at("here.example", LEVEL_MAY, "192.0.2.8"),
+        host_at("none.example", LEVEL_NONE, "192.0.2.4 192.0.2.5"),
+    };
+    struct destination d = destination_of(v, sizeof v / sizeof *v);
+    struct route r = ROUTE_INIT;
+    struct buf got = BUF_INIT;
+    v[0].decision.skip = true;
+    v[1].tlsa_name = xstrdup("expanded.example");
+    v[2].decision.report = true;
+    v[4].here = true;
+    route_exchangers(&r, &a, &d);
+    for (size_t i = 0; i < r.n; i++) {
+        const struct hop *hop = &r.v[i];
+        assert_true(hop->exchanger && hop->mss == 1400 && hop->connect_within == 24 * USEC_PER_SEC);
+        assert_ptr_equal(hop->tlsa, i < 2 ? &v[1].tlsa_answer : NULL);
+        assert_int_equal(hop->names.n, i < 2);
+        assert_int_equal(hop->report, i == 2);
+        describe(hop, &got);
+        buf_printf(&got, " %s %s", hop->host, hop->address);
+    }
+    assert_string_equal(got.data, "25 required verify mss 1400 expanded.example 2001:db8::1, "
+                                  "25 required verify mss 1400 expanded.example 192.0.2.1, 25 may mss 1400 may.example 192.0.2.2, "
+                                  "25 required verify mss 1400 verify.example 192.0.2.3, 25 off mss 1400 none.example 192.0.2.4");
+    route_free(&r);
+    forget(&d);
+    buf_free(&got);
+}
+
+/* All that is tried where every exchanger fails alike: which, and whether in clear ("/c"). */
+static void another_exchanger(void **state)
+{
+    (void)state;
+    static const struct {
+        enum tls_level wanted;
+        enum stage stage;
+        enum fault fault;
+        const char *tried;
+    } cases[] = {
+        { LEVEL_DANE, STAGE_CONNECT, FAULT_TIMEOUT, "one two" },
+        { LEVEL_DANE, STAGE_CONNECT, FAULT_CONNECT, "one two" },
+        { LEVEL_MAY, STAGE_GREETING, FAULT_UNAVAILABLE, "one two" },
+        { LEVEL_MAY, STAGE_GREETING, FAULT_TEMPORARY, "one two" },
+        { LEVEL_MAY, STAGE_GREETING, FAULT_PROTOCOL, "one two" },
+        { LEVEL_MAY, STAGE_EHLO, FAULT_UNAVAILABLE, "one two" },
+        { LEVEL_MAY, STAGE_EHLO, FAULT_LOST, "one two" },
+        { LEVEL_MAY, STAGE_MAIL, FAULT_TEMPORARY, "one two" },
+        { LEVEL_MAY, STAGE_MAIL, FAULT_MESSAGE, "one two" }, /* too big for it, or not in its alphabet */
+        { LEVEL_MAY, STAGE_RCPT, FAULT_LOST, "one two" },
+        { LEVEL_MAY, STAGE_DATA, FAULT_TEMPORARY, "one two" },
+        { LEVEL_MAY, STAGE_BODY, FAULT_TIMEOUT, "one two" },
+        { LEVEL_MAY, STAGE_BODY, FAULT_LOST, "one two" },
+        { LEVEL_MAY, STAGE_PROXY, FAULT_CONNECT, "one two" },
+        /* in clear, where that is allowed */
+        { LEVEL_MAY, STAGE_TLS, FAULT_TLS, "one one/c two two/c" },
+        { LEVEL_MAY, STAGE_TLS, FAULT_LOST, "one one/c two two/c" },
+        { LEVEL_MAY, STAGE_TLS, FAULT_TIMEOUT, "one one/c two two/c" },
+        { LEVEL_MAY, STAGE_STARTTLS, FAULT_LOST, "one one/c two two/c" },
+        { LEVEL_MAY, STAGE_TLS, FAULT_PROTOCOL, "one two" }, /* octets behind STARTTLS */
+        { LEVEL_ENCRYPT, STAGE_TLS, FAULT_TLS, "one two" },
+        { LEVEL_DANE, STAGE_TLS, FAULT_LOST, "one two" },
+        { LEVEL_DANE, STAGE_TLS, FAULT_CERTIFICATE, "one two" },
+        { LEVEL_DANE_ONLY, STAGE_STARTTLS, FAULT_UNAVAILABLE, "one two" },
+        { LEVEL_VERIFY, STAGE_TLS, FAULT_TIMEOUT, "one two" },
+        { LEVEL_FINGERPRINT, STAGE_TLS, FAULT_CERTIFICATE, "one two" },
+        { LEVEL_NONE, STAGE_EHLO, FAULT_LOST, "one two" },
+        /* the server's last word, ours, or too late */
+        { LEVEL_MAY, STAGE_DATA, FAULT_MESSAGE, "one" },
+        { LEVEL_MAY, STAGE_DOT, FAULT_TEMPORARY, "one" },
+        { LEVEL_MAY, STAGE_DOT, FAULT_LOST, "one" },
+        { LEVEL_MAY, STAGE_BODY, FAULT_IO, "one" },
+        { LEVEL_MAY, STAGE_RCPT, FAULT_INTERRUPTED, "one" },
+        { LEVEL_MAY, STAGE_CONNECT, FAULT_CONFIG, "one" },
+        /* nothing failed, but somebody is left */
+        { LEVEL_MAY, STAGE_NONE, FAULT_NONE, "one two" },
+    };
+    struct account a = to_exchangers();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct destination_host v[] = { host_at("one", cases[i].wanted, "192.0.2.1"), host_at("two", cases[i].wanted, "192.0.2.2") };
+        struct destination d = destination_of(v, 2);
+        struct route r = ROUTE_INIT;
+        struct buf tried = BUF_INIT;
+        struct err e = ERR_INIT;
+        struct hop_end end = { .err = &e, .family = AF_INET, .other_family = AF_INET6 };
+        size_t at = 0;
+        route_exchangers(&r, &a, &d);
+        const enum session_tls tls = r.v[0].tls;
+        if (cases[i].fault)
+            err_set(&e, cases[i].fault, "it failed");
+        err_stage(&e, cases[i].stage);
+        do {
+            const struct hop *hop = &r.v[at];
+            bool clear = hop->tls == SESSION_TLS_OFF && tls != SESSION_TLS_OFF;
+            buf_printf(&tried, "%s%s%s", tried.len ? " " : "", hop->host, clear ? "/c" : "");
+            assert_true(clear ? cases[i].wanted == LEVEL_MAY : hop->tls == tls);
+            assert_int_equal(hop->wanted, cases[i].wanted);
+            assert_int_equal(hop->family, 0);
+            assert_int_equal(hop->mss, 1400);
+            assert_false(route_is_mended(&r, at, &e));
+        } while (route_goes_on(&r, &at, &end));
+        if (strcmp(tried.data, cases[i].tried) != 0)
+            fail_msg("case %zu: %s, not %s", i, tried.data, cases[i].tried);
+        e.fate = FATE_MAYBE_SENT;
+        at = 0;
+        assert_true(cases[i].fault == FAULT_NONE || !route_goes_on(&r, &at, &end));
+        buf_free(&tried);
+        err_clear(&e);
+        route_free(&r);
+        forget(&d);
+    }
+}
+
+static void other_exchangers_are_told(void **state)
+{
+    (void)state;
+    struct account a = to_exchangers();
+    struct destination_host v[] = { host_at("one", LEVEL_DANE, "192.0.2.1 2001:db8::1"), host_at("two", LEVEL_DANE, "192.0.2.2") };
+    struct destination d = destination_of(v, 2);
+    struct route r = ROUTE_INIT;
+    struct buf text = BUF_INIT;
+    struct err e = ERR_INIT;
+    size_t at = 0;
+    route_exchangers(&r, &a, &d);
+    err_set(&e, FAULT_TIMEOUT, "it failed");
+    err_stage(&e, STAGE_CONNECT);
+    while (route_goes_on(&r, &at, &(struct hop_end){ .err = &e }))
+        ;
+    route_tell_others(&r, 0, &text);
+    assert_string_equal(text.data, "; 'two' does not answer");
+    buf_reset(&text);
+    route_tell_others(&r, 2, &text);
+    assert_string_equal(text.data, "; 'one' does not answer");
+    buf_free(&text);
+    err_clear(&e);
+    route_free(&r);
+    forget(&d);
+}
+
+static void there_is_no_one_server(void **state)
+{
+    (void)state;
+    struct account a = to_exchangers();
+    struct route r = ROUTE_INIT;
+    struct err e = ERR_INIT;
+    assert_false(route_find(&r, &a, &e));
+    assert_int_equal(e.fault, FAULT_USAGE);
+    assert_non_null(strstr(e.hint, "envoi mx DOMAIN"));
+    err_clear(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ways), cmocka_unit_test(another_way), cmocka_unit_test(never_again), cmocka_unit_test(advice),
+        cmocka_unit_test(exchangers), cmocka_unit_test(another_exchanger), cmocka_unit_test(other_exchangers_are_told),
+        cmocka_unit_test(there_is_no_one_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
