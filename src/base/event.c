@@ -43,9 +43,10 @@ static const struct {
     [EV_SECRET]         = { "secret", "# password[[ of {user}]] from {source}" },
     [EV_AUTH]           = { "auth", "# {mechanism}[[ as {user}]][[{ok}: accepted]][[{!ok}: refused]]" },
     [EV_PHASE]          = { "phase", "# {name}: {us} us" },
-    [EV_RECIPIENT]      = { "recipient", "# {address}: {fate}[[, {reply}]]" },
+    [EV_RECIPIENT]      = { "recipient", "# {address}: {fate}[[, {reply}]][[, {host}]][[ ({policy})]]" },
     [EV_CLOSED]         = { "closed", "# connection closed[[: {reason}]]" },
-    [EV_RESULT]         = { "result", "# {exitcode}[[, {smtpstatus}]][[, queued as {queueid}]][[, {mailsize} octets]]"
+    [EV_RESULT]         = { "result", "# {exitcode}[[, {smtpstatus}]][[, queued as {queueid}]][[, TLS {tlspolicy}]]"
+                                      "[[, {mailsize} octets]]"
                                       "[[ in {ms} ms]][[: {errormsg}]]" },
     [EV_RECEIVED]       = { "received", "# received {octets} octets from <{from}>[[ for {recipients}]]"
                                         "[[, stored in {stored}]][[, peer {peer}]]" },

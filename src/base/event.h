@@ -48,7 +48,8 @@ enum event_kind {
     EV_SECRET,      /* source, user: a secret was found, and where; never the secret itself */
     EV_AUTH,        /* mechanism, user, ok (bool) */
     EV_PHASE,       /* name, us: a phase of the connection ended and took so many microseconds */
-    EV_RECIPIENT,   /* address, fate, code, enhanced, reply; with `host mx`: host, policy ("dane:dane", wanted:got) */
+    EV_RECIPIENT,   /* address, fate, code, enhanced, reply; with `host mx`: host, policy ("dane:dane",
+                       wanted:got), queueid */
     EV_CLOSED,      /* reason; "dropped": we did, without a word */
     EV_RESULT,      /* the end of one delivery: the fields of the log line, in its order */
     EV_RECEIVED,    /* sink: from, recipients (list), octets, stored, peer, helo, protocol, tls (version), user,

@@ -1,14 +1,17 @@
 /* report: how a delivery ended. The fields of EV_RESULT stand in the order of the log line. */
 #include "send/report.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "mail/address.h"
 
 static bool is_final(enum rcpt_fate fate)
 {
-    return fate != RCPT_PENDING;
+    return fate != RCPT_PENDING && fate != RCPT_UNCERTAIN;
 }
 
 static const struct rcpt *first_not_accepted(const struct envelope *env)
@@ -34,7 +37,7 @@ static void list_refused(const struct envelope *env, struct buf *out)
     }
 }
 
-static void describe_fates(const struct envelope *env, enum fault fault, struct err *e)
+void report_fates(const struct envelope *env, enum fault fault, struct err *e)
 {
     const struct rcpt *r = first_not_accepted(env);
     size_t refused = env->n - envelope_count(env, RCPT_ACCEPTED);
@@ -70,28 +73,31 @@ enum fault report_verdict(const struct envelope *env, const struct err *connecti
     }
     if (err_is_set(connection) && !all_final)
         err_copy(e, connection);
-    describe_fates(env, fates, e);
+    report_fates(env, fates, e);
     if (some)
         e->fault = FAULT_PARTIAL;
     return e->fault;
 }
 
-void report_recipients(const struct envelope *env, struct hub *hub, unsigned connection)
+static void tell_recipient(const struct rcpt *r, const struct report_way *way, struct hub *hub, unsigned connection)
 {
     struct buf line = BUF_INIT, enhanced = BUF_INIT;
-    for (size_t i = 0; i < env->n; i++) {
-        const struct rcpt *r = &env->rcpts[i];
-        buf_reset(&line);
-        buf_reset(&enhanced);
-        reply_format_line(&r->reply, &line);
-        if (r->reply.enhanced[0])
-            buf_printf(&enhanced, "%d.%d.%d", r->reply.enhanced[0], r->reply.enhanced[1], r->reply.enhanced[2]);
-        emit(hub, connection, EV_RECIPIENT, F_STR("address", r->address), F_STR("fate", rcpt_fate_word(r->fate)),
-             F_INT_IF("code", r->reply.code > 0, r->reply.code), F_STR("enhanced", enhanced.len ? enhanced.data : NULL),
-             F_STR("reply", r->reply.code ? line.data : NULL));
-    }
+    reply_format_line(&r->reply, &line);
+    if (r->reply.enhanced[0])
+        buf_printf(&enhanced, "%d.%d.%d", r->reply.enhanced[0], r->reply.enhanced[1], r->reply.enhanced[2]);
+    emit(hub, connection, EV_RECIPIENT, F_STR("address", r->address), F_STR("fate", rcpt_fate_word(r->fate)),
+         F_INT_IF("code", r->reply.code > 0, r->reply.code), F_STR("enhanced", enhanced.len ? enhanced.data : NULL),
+         F_STR("reply", r->reply.code ? line.data : NULL), F_STR("host", way->host), F_STR("policy", way->policy),
+         F_STR("queueid", way->queue_id));
     buf_free(&line);
     buf_free(&enhanced);
+}
+
+void report_recipients(const struct envelope *env, struct hub *hub, unsigned connection)
+{
+    const struct report_way none = { 0 };
+    for (size_t i = 0; i < env->n; i++)
+        tell_recipient(&env->rcpts[i], &none, hub, connection);
 }
 
 /* The reply that counts for the whole: of a recipient that did not get it, else of the first. */
@@ -101,6 +107,67 @@ static const struct reply *deciding_reply(const struct envelope *env)
     if (!r && env->n > 0)
         r = &env->rcpts[0];
     return r && r->reply.code ? &r->reply : NULL;
+}
+
+/* ---- several servers in one line ---- */
+
+static char *joined(const struct strlist *l)
+{
+    struct buf text = BUF_INIT;
+    for (size_t i = 0; i < l->n; i++)
+        buf_printf(&text, "%s%s", i ? "," : "", l->v[i]);
+    return l->n ? buf_steal(&text) : NULL;
+}
+
+static void add_once(struct strlist *l, const char *s)
+{
+    if (s && !strlist_has(l, s))
+        strlist_add(l, s);
+}
+
+/* "dane:dane"; "example.org=dane:dane,example.net=may:none" where not all are alike. */
+static char *pairs(const struct report_params *p)
+{
+    struct strlist all = STRLIST_INIT, each = STRLIST_INIT;
+    for (size_t i = 0; i < p->env->n; i++) {
+        const char *domain = address_domain(p->env->rcpts[i].address), *policy = p->ways[i].policy;
+        add_once(&all, policy);
+        char *pair = policy ? xasprintf("%s=%s", domain ? domain : "", policy) : NULL;
+        add_once(&each, pair);
+        free(pair);
+    }
+    char *text = joined(all.n > 1 ? &each : &all);
+    strlist_free(&all);
+    strlist_free(&each);
+    return text;
+}
+
+/* Each way's own, once. */
+static char *of_ways(const struct report_params *p, size_t offset)
+{
+    struct strlist all = STRLIST_INIT;
+    for (size_t i = 0; i < p->env->n; i++)
+        add_once(&all, *(char *const *)((const char *)&p->ways[i] + offset));
+    char *text = joined(&all);
+    strlist_free(&all);
+    return text;
+}
+
+/* What EV_RESULT says of the servers; own. */
+struct servers {
+    char *host, *policy, *queue_id;
+};
+
+static struct servers servers_of(const struct report_params *p)
+{
+    const struct account *a = p->account;
+    struct servers s = { .queue_id = xstrdup(p->queue_id) };
+    if (p->ways)
+        s = (struct servers){ of_ways(p, offsetof(struct report_way, host)), pairs(p),
+                              of_ways(p, offsetof(struct report_way, queue_id)) };
+    if (!s.host)
+        s.host = xstrdup(a->socket ? a->socket : a->host);
+    return s;
 }
 
 static void message_id(const struct message *m, struct buf *out)
@@ -119,7 +186,10 @@ void report_emit(const struct report_params *p, const struct err *verdict)
     int64_t size = message_size(p->message);
     enum fault fault = verdict->fault;
 
-    report_recipients(p->env, p->hub, 0);
+    const struct report_way none = { 0 };
+    struct servers servers = servers_of(p);
+    for (size_t i = 0; i < p->env->n; i++)
+        tell_recipient(&p->env->rcpts[i], p->ways ? &p->ways[i] : &none, p->hub, 0);
     for (size_t i = 0; i < p->env->n; i++)
         strlist_add(&recipients, p->env->rcpts[i].address);
     int status = r ? r->code : 0;
@@ -132,7 +202,7 @@ void report_emit(const struct report_params *p, const struct err *verdict)
     bool ok = fault == FAULT_NONE;
     emit(p->hub, 0, EV_RESULT,
          F_STR("account", a->name),
-         F_STR("host", a->socket ? a->socket : a->host),
+         F_STR("host", servers.host),
          F_BOOL("tls", a->tls == ACCOUNT_TLS_ON || p->tls),
          F_BOOL("auth", strcmp(a->auth, "off") != 0),
          F_STR("user", strcmp(a->auth, "off") != 0 ? a->user : NULL),
@@ -149,10 +219,27 @@ void report_emit(const struct report_params *p, const struct err *verdict)
          F_STR("stage", ok ? NULL : stage_word(verdict->stage)),
          F_STR("fate", fate_word(ok ? FATE_SENT : verdict->fate)),
          F_INT_IF("port", p->port > 0, p->port),
+         F_STR("tlspolicy", servers.policy),
          F_STR("msgid", msgid.len ? msgid.data : NULL),
-         F_STR("queueid", p->queue_id),
+         F_STR("queueid", servers.queue_id),
          F_INT("ms", (clock_now() - p->started) / 1000));
     strlist_free(&recipients);
     buf_free(&reply);
     buf_free(&msgid);
+    free(servers.host);
+    free(servers.policy);
+    free(servers.queue_id);
+}
+
+void report_free(struct report_params *p)
+{
+    for (size_t i = 0; p->ways && i < p->env->n; i++) {
+        free(p->ways[i].host);
+        free(p->ways[i].policy);
+        free(p->ways[i].queue_id);
+    }
+    free(p->ways);
+    free(p->queue_id);
+    p->ways = NULL;
+    p->queue_id = NULL;
 }

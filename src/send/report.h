@@ -8,10 +8,18 @@
 #include "mail/envelope.h"
 #include "mail/message.h"
 
+/* Of a delivery straight to the mail exchangers: who answered for a recipient; all NULL: nobody. */
+struct report_way {
+    char *host;                /* own */
+    char *policy;              /* own: "dane:dane", wanted:got; NULL: nobody was talked to */
+    char *queue_id;            /* own */
+};
+
 struct report_params {
     const struct account *account;
     const struct envelope *env;
     const struct message *message;
+    struct report_way *ways;   /* own: one for each recipient; NULL: the account has a server */
     char *queue_id;            /* own; NULL: none */
     bool tls;                  /* the connection was encrypted */
     int port;                  /* 0: none */
@@ -27,6 +35,10 @@ enum fault report_verdict(const struct envelope *env, const struct err *connecti
 /* EV_RECIPIENT for each; connection 0: of no one connection. */
 void report_recipients(const struct envelope *env, struct hub *hub, unsigned connection);
 
+/* The sentence for several recipients of whom some did not get the message, and the list of them, with this fault. */
+void report_fates(const struct envelope *env, enum fault fault, struct err *e);
+
 void report_emit(const struct report_params *p, const struct err *verdict);
+void report_free(struct report_params *p); /* what it owns */
 
 #endif

@@ -1,7 +1,7 @@
 /* show_log: one line per mail in msmtp's format, appended to a file or handed to syslog.
  *
  *     Nov 21 20:15:00 host=… tls=on auth=on user=… from=… recipients=a,b mailsize=N smtpstatus=250
- *     smtpmsg='…' errormsg='…' exitcode=EX_OK port=587 msgid=<…> queueid=… ms=…
+ *     smtpmsg='…' errormsg='…' exitcode=EX_OK port=587 tlspolicy=dane:dane msgid=<…> queueid=… ms=…
  *
  * Absent fields are left out. No value can end its line, its quotes or its place in the list. */
 #include <errno.h>
@@ -36,6 +36,7 @@ static const struct row {
     { "errormsg", true, false },
     { "exitcode", false, false },
     { "port", false, false },
+    { "tlspolicy", false, false },
     { "msgid", false, false },
     { "queueid", false, false },
     { "ms", false, false },
