@@ -24,17 +24,40 @@ static bool is_worth_a_look(const struct account *a, const struct hop *hop, usec
     return a->diagnose && network && time && (route_was_cut(e) || is_unknown(e));
 }
 
-/* What to write goes with a remedy that does not say it itself. */
-static void say(const struct verdict *v, struct err *e)
+#define BLOCKED \
+    "most access providers block port 25 of their customers; where that is so, send through a server that takes a " \
+    "login: 'host NAME' in place of 'host mx'"
+
+/* Mail exchangers have one port only, and it is the one that is blocked. */
+static const struct { enum verdict_word word; const char *remedy; } of_exchangers[] = {
+    { VERDICT_REFUSED_BY_HOST, "its mail service is down, or somebody on the way says so: try again later" },
+    { VERDICT_OTHER_PORT_WORKS, BLOCKED },
+    { VERDICT_PORT_FILTERED, BLOCKED },
+    { VERDICT_PORT_REJECTED, BLOCKED },
+    { VERDICT_ALL_MAIL_PORTS_FILTERED, BLOCKED },
+    { VERDICT_HOST_DOWN, BLOCKED },
+};
+
+static const char *remedy_of(const struct verdict *v, const struct hop *hop)
 {
+    for (size_t i = 0; i < sizeof of_exchangers / sizeof *of_exchangers && hop->exchanger; i++)
+        if (of_exchangers[i].word == v->word)
+            return of_exchangers[i].remedy;
+    return v->remedy;
+}
+
+/* What to write goes with a remedy that does not say it itself. */
+static void say(const struct verdict *v, const struct hop *hop, struct err *e)
+{
+    const char *remedy = remedy_of(v, hop);
     struct buf hint = BUF_INIT;
     size_t written = 0;
     buf_adds(&hint, v->cause);
-    if (v->remedy)
-        buf_printf(&hint, "; %s", v->remedy);
-    for (size_t i = 0; i < v->config.n && v->way; i++) {
+    if (remedy)
+        buf_printf(&hint, "; %s", remedy);
+    for (size_t i = 0; i < v->config.n && v->way && !hop->exchanger; i++) {
         char *quoted = xasprintf("'%s'", v->config.v[i]);
-        if (!v->remedy || !strstr(v->remedy, quoted))
+        if (!remedy || !strstr(remedy, quoted))
             buf_printf(&hint, "%s%s", written++ ? " and " : ": write ", quoted);
         free(quoted);
     }
@@ -49,14 +72,17 @@ void postmortem(const struct account *a, const struct hop *hop, usec deadline, s
     struct scene scene = SCENE_INIT;
     struct verdict verdict = VERDICT_INIT;
     struct err ignored = ERR_INIT;
+    struct hop where = *hop;
+    if (hop->exchanger) /* its name was looked up elsewhere */
+        where.host = hop->address;
     const struct diagnose_params params = { .account = a, .named = NAMED_ACCOUNT, .name = a->name, .port_named = true,
-                                            .brief = true, .hop = hop };
+                                            .brief = true, .hop = &where };
     if (!is_worth_a_look(a, hop, deadline, e))
         return;
     if (diagnose(&params, &scene, &ignored)) {
         verdict_of(&scene, &verdict);
         if (verdict.word != VERDICT_OK && verdict.cause)
-            say(&verdict, e);
+            say(&verdict, hop, e);
     }
     verdict_free(&verdict);
     scene_free(&scene);

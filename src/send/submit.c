@@ -1,13 +1,14 @@
-/* submit: one message through one account, from the last checks to the report. */
+/* submit: one message through one account, from the last checks to the report: to its smarthost, or straight to the
+ * mail exchangers (direct). */
 #include "send/submit.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "net/loop.h"
 #include "net/tls.h"
 #include "send/credentials.h"
 #include "send/deliver.h"
+#include "send/direct.h"
 #include "send/hint.h"
 #include "send/postmortem.h"
 #include "send/relay.h"
@@ -42,7 +43,7 @@ static void run_alone(struct relay *r)
     int number = 0;
     if (!loop_run(&task, 1, &number)) {
         struct err interrupted = ERR_INIT;
-        err_set(&interrupted, FAULT_INTERRUPTED, "interrupted by signal %d (%s)", number, strsignal(number));
+        deliver_interrupted(number, &interrupted);
         relay_abort(r, &interrupted);
     }
 }
@@ -76,6 +77,19 @@ static void deliver_to_smarthost(struct submission *s)
     relay_end_free(&end);
 }
 
+/* false: it did not come to a connection. */
+static bool deliver(struct submission *s, struct err *e)
+{
+    if (s->p->account->mx) {
+        direct_deliver(s->p, &s->credentials, s->deadline, &s->report, &s->failure);
+        return true;
+    }
+    if (!route_find(&s->route, s->p->account, e) || !check_before_connecting(s, e))
+        return false;
+    deliver_to_smarthost(s);
+    return true;
+}
+
 bool submit(const struct submit_params *p, struct err *e)
 {
     struct submission s = {
@@ -84,16 +98,14 @@ bool submit(const struct submit_params *p, struct err *e)
         .deadline = clock_deadline(p->account->deadline),
     };
     credentials_init(&s.credentials, p->account, p->hub, s.deadline);
-    if (route_find(&s.route, p->account, e) && check_before_connecting(&s, e)) {
-        deliver_to_smarthost(&s);
+    if (deliver(&s, e))
         report_verdict(p->env, &s.failure, e);
-    }
-    if (err_is_set(&s.failure))
+    if (err_is_set(&s.failure) && s.route.n > 0)
         postmortem(p->account, &s.route.v[s.failed], s.deadline, e);
     hint_add(e);
     report_emit(&s.report, e);
     credentials_mask(&s.credentials, e);
-    free(s.report.queue_id);
+    report_free(&s.report);
     credentials_free(&s.credentials);
     err_clear(&s.failure);
     route_free(&s.route);
