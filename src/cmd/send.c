@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/file.h"
 #include "cmd/cmd.h"
 #include "cmd/config.h"
@@ -185,6 +186,18 @@ static void warn(void *ctx, const struct event *ev)
     buf_free(&line);
 }
 
+/* Straight to mail exchangers several dialogues may go on at once. */
+static bool has_several_dialogues(const struct run *r)
+{
+    const char *first = r->account.mx && r->env.n > 0 ? address_domain(r->env.rcpts[0].address) : NULL;
+    for (size_t i = 1; i < r->env.n && first; i++) {
+        const char *other = address_domain(r->env.rcpts[i].address);
+        if (other && !ascii_ieq(first, other))
+            return true;
+    }
+    return false;
+}
+
 static bool listen_to_events(struct run *r, struct err *e)
 {
     FILE *out = stderr;
@@ -201,7 +214,8 @@ static bool listen_to_events(struct run *r, struct err *e)
             r->json.out = out;
             show_json_open(&r->json, &r->hub);
         } else {
-            r->text = (struct show_text){ .out = out, .timings = r->opt.timings, .content = r->opt.verbose > 1 };
+            r->text = (struct show_text){ .out = out, .timings = r->opt.timings, .content = r->opt.verbose > 1,
+                                          .several = has_several_dialogues(r) };
             show_text_open(&r->text, &r->hub);
         }
     }

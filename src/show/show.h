@@ -61,11 +61,13 @@ struct show_json { FILE *out; };
 void show_json_open(struct show_json *j, struct hub *h);
 void show_json_line(const struct event *ev, struct buf *out); /* one of them; appends */
 
-/* A bar on a terminal while a message is sent: drawn from EV_PROGRESS, a few times a second, wiped at the end. */
+/* A bar on a terminal while a message is sent: drawn from EV_PROGRESS, a few times a second, wiped at the end. Of
+ * several connections side by side it shows the one that was first, until that has sent it. */
 struct show_progress {
     FILE *out;
     int64_t least; /* messages up to so many octets get none */
     usec drawn;    /* set by show_progress_open, as are the next */
+    unsigned connection;
     bool visible;
 };
 void show_progress_open(struct show_progress *p, struct hub *h);

@@ -21,12 +21,16 @@ static void draw(const struct show_progress *p, int64_t octets, int64_t total)
 static void on_event(void *ctx, const struct event *ev)
 {
     struct show_progress *p = ctx;
+    if (p->connection && p->connection != ev->connection)
+        return;
     if (ev->kind != EV_PROGRESS) { /* the message is through */
         if (p->visible)
             fprintf(p->out, "\r%*s\r", WIDTH + 32, "");
         p->visible = false;
+        p->connection = 0;
         return;
     }
+    p->connection = ev->connection;
     const struct field *octets = event_field(ev, "octets"), *total = event_field(ev, "total");
     int64_t all = total->type == FIELD_INT ? total->i : 0;
     if ((all > 0 ? all : octets->i) <= p->least || (p->visible && ev->time - p->drawn < BETWEEN))
@@ -40,5 +44,6 @@ void show_progress_open(struct show_progress *p, struct hub *h)
 {
     p->drawn = 0;
     p->visible = false;
+    p->connection = 0;
     hub_listen(h, EV_MASK(EV_PROGRESS) | EV_MASK(EV_BODY) | EV_MASK(EV_CLOSED), on_event, p);
 }

@@ -17,13 +17,21 @@ struct part {
 /* In the order of the object. */
 enum { RESULT, RECIPIENTS, SERVER, CAPABILITIES, REPLIES, PHASES, TLS, CERTIFICATES, WARNINGS, ADVICE, PARTS };
 
-struct show_report {
-    struct hub *hub; /* borrowed */
-    struct part parts[PARTS];
+/* What is said on one connection; several may be open side by side. */
+struct talk {
+    unsigned connection;
     struct reply_parser parser;
     struct strlist sent; /* commands that have no reply yet, behind the one that had the last */
     bool answered;       /* sent begins with that one */
     bool greeted;
+};
+
+struct show_report {
+    struct hub *hub; /* borrowed */
+    struct part parts[PARTS];
+    struct talk *talks;  /* own */
+    size_t n_talks;
+    unsigned last;       /* the connection that was made last: "server" and "capabilities" are its */
 };
 
 static void part_init(struct part *p)
@@ -47,23 +55,36 @@ static void empty(struct part *p)
     p->json.comma = false;
 }
 
+static struct talk *talk_of(struct show_report *r, unsigned connection)
+{
+    for (size_t i = r->n_talks; i-- > 0;)
+        if (r->talks[i].connection == connection)
+            return &r->talks[i];
+    r->talks = xrealloc(r->talks, (r->n_talks + 1) * sizeof *r->talks);
+    r->talks[r->n_talks] = (struct talk){ .connection = connection, .parser = REPLY_PARSER_INIT };
+    return &r->talks[r->n_talks++];
+}
+
 static void take_connected(struct show_report *r, const struct event *ev)
 {
+    r->last = ev->connection;
     empty(&r->parts[SERVER]);
     empty(&r->parts[CAPABILITIES]);
-    r->greeted = false;
+    talk_of(r, ev->connection)->greeted = false;
     fields_json(&r->parts[SERVER].json, ev->fields);
 }
 
 static void take_greeting(struct show_report *r, const struct event *ev)
 {
     const struct field *text = event_field(ev, "text");
-    json_string_n(&r->parts[SERVER].json, "greeting", text->s, text->len);
+    if (ev->connection == r->last)
+        json_string_n(&r->parts[SERVER].json, "greeting", text->s, text->len);
 }
 
 static void take_capability(struct show_report *r, const struct event *ev)
 {
-    add_object(&r->parts[CAPABILITIES], ev);
+    if (ev->connection == r->last)
+        add_object(&r->parts[CAPABILITIES], ev);
 }
 
 static void take_recipient(struct show_report *r, const struct event *ev)
@@ -85,24 +106,25 @@ static void take_certificate(struct show_report *r, const struct event *ev)
 static void take_client(struct show_report *r, const struct event *ev)
 {
     const struct field *line = event_field(ev, "line");
-    if (strcmp(line->s, "QUIT") || r->sent.n == r->answered)
-        strlist_addn(&r->sent, line->s, line->len);
+    struct talk *t = talk_of(r, ev->connection);
+    if (strcmp(line->s, "QUIT") || t->sent.n == t->answered)
+        strlist_addn(&t->sent, line->s, line->len);
 }
 
 /* The greeting answers nothing, not even a PROXY header. Where there are more replies than commands (LMTP, PRDR) they
  * belong to the last. */
-static const char *command_of_reply(struct show_report *r)
+static const char *command_of_reply(struct talk *t)
 {
-    if (!r->greeted) {
-        strlist_free(&r->sent);
-        r->answered = false;
-    } else if (r->answered && r->sent.n > 1) {
-        free(r->sent.v[0]);
-        memmove(r->sent.v, r->sent.v + 1, r->sent.n-- * sizeof *r->sent.v);
+    if (!t->greeted) {
+        strlist_free(&t->sent);
+        t->answered = false;
+    } else if (t->answered && t->sent.n > 1) {
+        free(t->sent.v[0]);
+        memmove(t->sent.v, t->sent.v + 1, t->sent.n-- * sizeof *t->sent.v);
     }
-    r->answered = r->greeted && r->sent.n > 0;
-    r->greeted = true;
-    return r->answered ? r->sent.v[0] : NULL;
+    t->answered = t->greeted && t->sent.n > 0;
+    t->greeted = true;
+    return t->answered ? t->sent.v[0] : NULL;
 }
 
 static void add_reply(struct show_report *r, unsigned connection, const struct reply *reply)
@@ -111,7 +133,7 @@ static void add_reply(struct show_report *r, unsigned connection, const struct r
     json_begin_object(j, NULL);
     if (connection)
         json_int(j, "connection", connection);
-    const char *command = command_of_reply(r);
+    const char *command = command_of_reply(talk_of(r, connection));
     if (command)
         json_string(j, "command", command);
     json_int(j, "code", reply->code);
@@ -132,7 +154,7 @@ static void take_server(struct show_report *r, const struct event *ev)
     size_t used;
     buf_add(&line, field->s, field->len);
     buf_adds(&line, "\r\n");
-    if (reply_feed(&r->parser, line.data, line.len, &used, &reply, NULL, NULL) == REPLY_DONE)
+    if (reply_feed(&talk_of(r, ev->connection)->parser, line.data, line.len, &used, &reply, NULL, NULL) == REPLY_DONE)
         add_reply(r, ev->connection, &reply);
     reply_free(&reply);
     buf_free(&line);
@@ -198,7 +220,6 @@ struct show_report *show_report_open(struct hub *h)
 {
     struct show_report *r = xcalloc(1, sizeof *r);
     r->hub = h;
-    r->parser = (struct reply_parser)REPLY_PARSER_INIT;
     for (int i = 0; i < PARTS; i++)
         part_init(&r->parts[i]);
     uint64_t mask = 0;
@@ -252,7 +273,10 @@ void show_report_close(struct show_report *r, FILE *out)
     hub_unlisten(r->hub, r);
     for (int i = 0; i < PARTS; i++)
         buf_free(&r->parts[i].text);
-    reply_parser_free(&r->parser);
-    strlist_free(&r->sent);
+    for (size_t i = 0; i < r->n_talks; i++) {
+        reply_parser_free(&r->talks[i].parser);
+        strlist_free(&r->talks[i].sent);
+    }
+    free(r->talks);
     free(r);
 }
