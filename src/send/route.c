@@ -109,7 +109,7 @@ static const struct { enum session_tls tls; bool verify; } levels[] = {
 };
 
 /* The TLSA base domain is the name that the host is asked for and that its certificate may have; beside it, where the
- * MX answer was validated, the domain's own (RFC 7672 3.2.2). */
+ * MX answer was validated, the domain's own, and where its CNAMEs lead (RFC 7672 3.2.2). */
 static struct hop exchanger(const struct account *a, const struct destination *d, const struct destination_host *h)
 {
     const struct policy_decision *p = &h->decision;
@@ -127,6 +127,8 @@ static struct hop exchanger(const struct account *a, const struct destination *d
     };
     if (dane && d->mx.secure && d->mx.domain)
         strlist_add(&hop.names, d->mx.domain);
+    if (dane && d->mx.secure && d->mx.expanded)
+        strlist_add(&hop.names, d->mx.expanded);
     return hop;
 }
 
