@@ -65,10 +65,10 @@ static bool begin_anew(const struct relay *r)
 }
 
 /* No further exchanger: what one said of somebody last is his fate. */
-static void settle(const struct relay *r)
+static void settle(const struct relay *r, size_t tried)
 {
     struct envelope *env = r->p.env;
-    for (size_t i = 0; i < env->n && hop_now(r)->exchanger; i++) {
+    for (size_t i = 0; i < env->n && r->p.route->v[tried].exchanger; i++) {
         struct rcpt *rcpt = &env->rcpts[i];
         if (rcpt->fate == RCPT_PENDING && rcpt->reply.code > 0)
             rcpt->fate = reply_permanent(&rcpt->reply) ? RCPT_REFUSED : RCPT_DEFERRED;
@@ -182,7 +182,7 @@ static bool connection_over(struct relay *r, bool last)
     }
     r->over = last || !goes_on(r, &end);
     if (r->over)
-        settle(r);
+        settle(r, tried);
     keep(r, &why, tried);
     return r->over;
 }
