@@ -101,6 +101,12 @@ static void fill_groups(struct direct *d, const size_t *group_of)
     free(of);
 }
 
+/* One group, and nobody else to go to when the connection is lost in the midst of the message. */
+static bool is_read_once(const struct direct *d)
+{
+    return d->n_groups == 0 || (d->n_groups == 1 && d->groups[0].route.n < 2);
+}
+
 static void form_groups(struct direct *d)
 {
     size_t *group_of = xcalloc(d->n_domains + 1, sizeof *group_of);
@@ -117,7 +123,7 @@ static void form_groups(struct direct *d)
     }
     free(v);
     free(group_of);
-    d->ready = all_or_nothing(d) && (d->n_groups < 2 || d->p->message->complete);
+    d->ready = all_or_nothing(d) && (is_read_once(d) || d->p->message->complete);
 }
 
 static void group_begin(struct direct *d, struct group *g)
@@ -260,7 +266,7 @@ static bool source_waits(const struct message *m)
     return p.fd >= 0 && poll(&p, 1, 0) == 0;
 }
 
-/* Several groups read it side by side: what is not held yet is kept. */
+/* Several groups read it side by side, or several exchangers one after another: what is not held yet is kept. */
 static void spool(struct direct *d)
 {
     struct message *m = d->p->message;
