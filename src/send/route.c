@@ -187,6 +187,7 @@ static const struct failure {
     { STAGE_TLS, FAULT_TLS, true, PORT | EXCHANGER | CLEAR, "does not come to terms about TLS" },
     { STAGE_BODY, FAULT_TIMEOUT, false, SEGMENTS, "stops taking the message" },
     { STAGE_MAIL, FAULT_MESSAGE, false, EXCHANGER, "does not take such messages" },
+    { STAGE_DOT, FAULT_TEMPORARY, false, EXCHANGER, "does not take the message now" },
     { ANY, FAULT_CERTIFICATE, false, EXCHANGER, "has no acceptable certificate" },
     { ANY, FAULT_TEMPORARY, false, EXCHANGER, "asks to come back later" },
     { ANY, FAULT_UNAVAILABLE, false, EXCHANGER, "refuses to serve us" },

@@ -309,9 +309,9 @@ static void another_exchanger(void **state)
         { LEVEL_VERIFY, STAGE_TLS, FAULT_TIMEOUT, "one two" },
         { LEVEL_FINGERPRINT, STAGE_TLS, FAULT_CERTIFICATE, "one two" },
         { LEVEL_NONE, STAGE_EHLO, FAULT_LOST, "one two" },
+        { LEVEL_MAY, STAGE_DOT, FAULT_TEMPORARY, "one two" }, /* it says that it has not taken the message */
         /* the server's last word, ours, or too late */
         { LEVEL_MAY, STAGE_DATA, FAULT_MESSAGE, "one" },
-        { LEVEL_MAY, STAGE_DOT, FAULT_TEMPORARY, "one" },
         { LEVEL_MAY, STAGE_DOT, FAULT_LOST, "one" },
         { LEVEL_MAY, STAGE_BODY, FAULT_IO, "one" },
         { LEVEL_MAY, STAGE_RCPT, FAULT_INTERRUPTED, "one" },
