@@ -131,7 +131,7 @@ struct reader {
 
 static bool wrong(struct reader *r, const char *why)
 {
-    return err_set(r->e, FAULT_PROTOCOL, "the MTA-STS policy is not valid: %s in '%s'", why, r->line.data);
+    return err_set(r->e, FAULT_PROTOCOL, "%s in '%s'", why, r->line.data);
 }
 
 static bool read_version(struct reader *r, struct span value)
@@ -244,7 +244,7 @@ static bool is_whole(const struct reader *r)
 {
     const char *missing = !r->version ? "version" : !r->mode ? "mode" : !r->age ? "max_age"
                         : r->policy->mode != STS_NONE && r->policy->mx.n == 0 ? "mx" : NULL;
-    return !missing || err_set(r->e, FAULT_PROTOCOL, "the MTA-STS policy is not valid: it has no '%s'", missing);
+    return !missing || err_set(r->e, FAULT_PROTOCOL, "it has no '%s'", missing);
 }
 
 bool sts_policy_parse(struct sts_policy *p, const char *text, size_t n, struct err *e)

@@ -30,7 +30,8 @@ const char *sts_mode_word(enum sts_mode mode); /* "enforce" */
  * none, or more than one. */
 bool sts_record_id(const struct dns_answer *txt, struct buf *id);
 
-/* A policy (RFC 8461 3.2); unknown fields are passed over. false: *e says what is wrong with it (FAULT_PROTOCOL). */
+/* A policy (RFC 8461 3.2); unknown fields are passed over. false: *e says what is wrong with it (FAULT_PROTOCOL), for
+ * behind a colon. */
 bool sts_policy_parse(struct sts_policy *p, const char *text, size_t n, struct err *e);
 
 /* Does a pattern of the policy match the host (ASCII, RFC 8461 4.1)? "*" stands for one label. */

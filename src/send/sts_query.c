@@ -287,6 +287,17 @@ static bool is_plain_text(const struct sts_query *q, const struct https_document
     return false;
 }
 
+static bool is_policy(const struct sts_query *q, const struct https_document *d, struct sts_policy *policy,
+                      struct err *e)
+{
+    struct err why = ERR_INIT;
+    if (sts_policy_parse(policy, d->body.data, d->body.len, &why))
+        return true;
+    err_set(e, why.fault, "the MTA-STS policy of '%s' is not valid: %s", q->domain, why.text);
+    err_clear(&why);
+    return false;
+}
+
 static void take_document(struct sts_query *q)
 {
     struct https_document d = { .body = BUF_INIT };
@@ -295,7 +306,7 @@ static void take_document(struct sts_query *q)
     enum io io = https_step(q->https, &d, e);
     if (io == IO_AGAIN)
         return;
-    if (io == IO_DONE && is_plain_text(q, &d, e) && sts_policy_parse(&policy, d.body.data, d.body.len, e)) {
+    if (io == IO_DONE && is_plain_text(q, &d, e) && is_policy(q, &d, &policy, e)) {
         keep(q, "sts", d.body.data, d.body.len);
         cache_remove("sts-failed", q->domain);
         finish_with(q, STS_FETCHED, &policy, time(NULL));
