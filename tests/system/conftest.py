@@ -105,6 +105,25 @@ def networks():
         pytest.skip(f"no bed of network namespaces: {why}")
 
 
+@pytest.fixture(scope="module")
+def whole_bed(run_dir, certs):
+    """The bed of mail exchangers of mxbed.py, one for a file of tests, with the names of mxbed_zones.py."""
+    import mxbed
+    import mxbed_zones
+    try:
+        with mxbed.MxBed(run_dir("mxbed"), certs, mxbed_zones.zones, mxbed_zones.served()) as bed:
+            yield bed
+    except (netbed.NotHere, real.NotHere) as why:
+        pytest.skip(f"no bed of mail exchangers: {why}")
+
+
+@pytest.fixture
+def exchangers(whole_bed):
+    """The same, fresh for each test."""
+    whole_bed.fresh()
+    return whole_bed
+
+
 def pytest_terminal_summary(terminalreporter):
     """What test_diagnose.py found, wherever its tests ran."""
     import diagnosing

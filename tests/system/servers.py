@@ -208,7 +208,9 @@ LOGIN = ("-o smtpd_sasl_auth_enable=yes -o smtpd_tls_auth_only=yes -o mynetworks
 POSTFIX_MASTER = """{plain} inet n - n - 100 smtpd
 {starttls} inet n - n - 100 smtpd -o smtpd_tls_security_level=may {login}
 {implicit} inet n - n - 100 smtpd -o smtpd_tls_wrappermode=yes {login}
-cleanup unix n - n - 0 cleanup
+"""
+
+POSTFIX_SERVICES = """cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite
@@ -230,7 +232,8 @@ def postfix(run, certs, auth_socket, mechanisms):
     main = POSTFIX_MAIN.format(run=run, key=certs.key(), cert=certs.cert(), ca=certs.ca, auth=auth_socket, bare="no")
     ports = {f"{name}": f"127.0.0.1:{port}" for name, port in
              (("plain", plain), ("starttls", starttls), ("implicit", implicit))}
-    etc = make_etc(run, {"postfix/main.cf": main, "postfix/master.cf": POSTFIX_MASTER.format(login=LOGIN, **ports)})
+    master = POSTFIX_MASTER.format(login=LOGIN, **ports) + POSTFIX_SERVICES
+    etc = make_etc(run, {"postfix/main.cf": main, "postfix/master.cf": master})
     (run / "data").mkdir()
     os.chown(run / "data", 64991, 64991)
     (run / "queue").mkdir()
