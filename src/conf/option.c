@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/strlist.h"
 #include "base/tristate.h"
+#include "mail/address.h"
 
 enum { HELP_COLUMN = 30, HELP_WIDTH = 79 };
 
@@ -183,6 +184,19 @@ static bool is_word(const struct option *o, const char *text)
     return word_index(o->words, text, strlen(text)) >= 0;
 }
 
+/* A domain, those below one (".example.org"), or an address literal: what could never be a recipient's would be a row
+ * that nobody notices. */
+static bool is_domain(const char *text)
+{
+    const char *name = text + (text[0] == '.');
+    struct buf ascii = BUF_INIT;
+    struct err idn = ERR_INIT;
+    bool ok = *name && *name != '.' && !strpbrk(name, "@/*;") && domain_to_ascii(name, &ascii, &idn);
+    buf_free(&ascii);
+    err_clear(&idn);
+    return ok;
+}
+
 /* "WORD" or "DOMAIN WORD" */
 static bool by_domain_ok(const struct option *o, const struct strlist *said, enum fault fault, struct err *e)
 {
@@ -191,7 +205,7 @@ static bool by_domain_ok(const struct option *o, const struct strlist *said, enu
         err_set(e, fault, "'%s' has the domain in the wrong place", o->name);
         return err_hint(e, "it comes first: '%s %s'", last, domain);
     }
-    if (said->n < 1 || said->n > 2 || strpbrk(domain, "@/*")) {
+    if (said->n < 1 || said->n > 2 || (said->n == 2 && !is_domain(domain))) {
         err_set(e, fault, "'%s' is %s", o->name, o->arg);
         return err_hint(e, "as in '%s' or 'example.org %s'; '.example.org' stands for what is below that domain",
                         o->words[0], o->words[0]);

@@ -64,40 +64,6 @@ static char *comparable(const char *domain)
     return buf_steal(&ascii);
 }
 
-static bool check_domain(const char *domain, struct err *e)
-{
-    const char *name = domain + (domain[0] == '.');
-    struct buf ascii = BUF_INIT;
-    struct err idn = ERR_INIT;
-    bool ok = *name && *name != '.' && !strpbrk(name, "*@,;") && domain_to_ascii(name, &ascii, &idn);
-    buf_free(&ascii);
-    err_clear(&idn);
-    if (ok)
-        return true;
-    err_set(e, FAULT_CONFIG, "'%s' is not a domain that could have a TLS policy", domain);
-    return err_hint(e, "write 'example.org' for that domain alone, '.example.org' for all below it");
-}
-
-bool policy_row_check(const char *text, struct err *e)
-{
-    struct row r;
-    bool ok = row_read(text, &r);
-    if (!ok) {
-        err_set(e, FAULT_CONFIG, "'%s' is not a TLS policy", text);
-        err_hint(e, "write a level, or a domain and its level: 'example.org dane-only'");
-    } else if (r.level < 0) {
-        const char *near = ascii_nearest(r.word, words);
-        ok = err_set(e, FAULT_CONFIG, "there is no TLS policy '%s'", r.word);
-        if (near)
-            err_hint(e, "is '%s' meant?", near);
-        err_hint(e, "it is one of none, may, encrypt, dane, dane-only, verify, fingerprint");
-    } else if (r.domain) {
-        ok = check_domain(r.domain, e);
-    }
-    row_free(&r);
-    return ok;
-}
-
 /* How closely a row's domain fits; 0: not. A domain itself fits better than any that it is below. */
 static size_t fit(const char *pattern, const char *domain)
 {

@@ -26,8 +26,7 @@ enum tls_level {
 const char *level_word(enum tls_level level); /* "dane-only" */
 
 /* The account's `tls_policy` rows: "LEVEL" for all, "DOMAIN LEVEL" for one (".DOMAIN LEVEL": for those below). The most
- * special row wins, else `otherwise`. */
-bool policy_row_check(const char *row, struct err *e); /* FAULT_CONFIG */
+ * special row wins, else `otherwise`. What is no row, which the account does not let through, counts for nobody. */
 enum tls_level policy_level_for(const struct strlist *rows, const char *domain, enum tls_level otherwise);
 
 /* The TLSA records of a host, as far as they bind. */

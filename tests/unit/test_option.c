@@ -58,7 +58,10 @@ static void values(void **state)
         { "tls_policy", "", false, 0 },       { "tls_policy", "dane-olny", false, 0 },
         { "tls_policy", "verify,", false, 0 }, { "tls_policy", "verify example.org", false, 0 },
         { "tls_policy", "a b verify", false, 0 }, { "tls_policy", "you@example.org may", false, 0 },
-        { "tls_policy", "example.org", false, 0 },
+        { "tls_policy", "example.org", false, 0 },   { "tls_policy", ". may", false, 0 },
+        { "tls_policy", "..example.org may", false, 0 }, { "tls_policy", "*.example.org may", false, 0 },
+        { "tls_policy", "\xff.example may", false, 0 }, { "tls_policy", "example.org;may may", false, 0 },
+        { "tls_policy", "example.org. may", true, 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct option *o = row(cases[i].name);
