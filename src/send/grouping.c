@@ -92,7 +92,7 @@ static bool has_host_like(const struct destination *d, const struct destination 
     return false;
 }
 
-bool grouping_alike(const struct destination *a, const struct destination *b)
+static bool are_alike(const struct destination *a, const struct destination *b)
 {
     if (a->n != b->n || has_trust_anchor(a) || has_trust_anchor(b))
         return false;
@@ -110,7 +110,7 @@ size_t grouping_groups(const struct destination *const *v, size_t n, size_t *of)
         of[i] = SIZE_MAX;
         if (err_is_set(&v[i]->err))
             continue;
-        for (of[i] = 0; of[i] < groups && !grouping_alike(first[of[i]], v[i]);)
+        for (of[i] = 0; of[i] < groups && !are_alike(first[of[i]], v[i]);)
             of[i]++;
         if (of[i] == groups)
             first[groups++] = v[i];

@@ -18,12 +18,9 @@ struct grouping_domain {
 /* Every domain once, in the order of the envelope; *n says how many. The caller's, as is each `at`. */
 struct grouping_domain *grouping_domains(const struct envelope *env, size_t *n);
 
-/* Do two domains have the same hosts in the same order, each to be talked to in the same way? Equal preferences may
- * stand in any order. A domain whose certificates may be for its own name (RFC 7672 3.2.2) is like no other. */
-bool grouping_alike(const struct destination *a, const struct destination *b);
-
-/* of[i] becomes the group of destination i, counted from 0; SIZE_MAX: its err is set. Says how many groups there
- * are. */
+/* of[i] becomes the group of destination i, counted from 0; SIZE_MAX: its err is set. Says how many groups there are.
+ * In a group all have the same hosts in the same order, each to be talked to in the same way; equal preferences may
+ * stand in any order. A domain whose certificates may be for its own name (RFC 7672 3.2.2) is alone. */
 size_t grouping_groups(const struct destination *const *v, size_t n, size_t *of);
 
 #endif
