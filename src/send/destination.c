@@ -101,6 +101,39 @@ void destination_query_free(struct destination_query *q)
     free(q);
 }
 
+/* ---- what an account and a domain amount to */
+
+void destination_names(const struct destination *d, struct strlist *names)
+{
+    if (!d->mx.secure || d->mx.literal || !d->mx.domain)
+        return;
+    strlist_add(names, d->mx.domain);
+    if (d->mx.expanded)
+        strlist_add(names, d->mx.expanded);
+}
+
+/* From an address of one family one of the other cannot be reached. */
+static int family_of(const struct account *a)
+{
+    if (a->ipv4_only || a->ipv6_only)
+        return a->ipv4_only ? AF_INET : AF_INET6;
+    return !a->source_ip ? AF_UNSPEC : strchr(a->source_ip, ':') ? AF_INET6 : AF_INET;
+}
+
+struct destination_params destination_params_of(const struct account *a, const char *domain)
+{
+    return (struct destination_params){
+        .domain = domain,
+        .port = (int)a->port,
+        .family = family_of(a),
+        .asked = policy_level_for(&a->tls_policy, domain, LEVEL_DANE),
+        .at_least_encrypt = a->tls == ACCOUNT_TLS_ON,
+        .requiretls = a->requiretls,
+        .trust_file = a->tls_trust_file,
+        .source_ip = a->source_ip,
+    };
+}
+
 /* ---- facts */
 
 /* A host that nobody has to look up for us to know it (RFC 5321 5.1): no MX record, or an address in the mail's. */
@@ -142,7 +175,7 @@ static bool is_known(const struct destination_query *q, struct destination_host 
     if (q->p.family == (six ? AF_INET : AF_INET6)) {
         err_set(&h->trouble, FAULT_NO_HOST, "'%s' is an address of IPv%d, which is not to be used", h->name,
                 six ? 6 : 4);
-        err_hint(&h->trouble, "only the other family is (-4, -6): allow both");
+        err_hint(&h->trouble, "only the other family is (-4, -6, 'source_ip'): allow both");
     } else {
         strlist_add(&h->addresses, h->name);
     }

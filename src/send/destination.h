@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/event.h"
 #include "base/strlist.h"
+#include "conf/account.h"
 #include "net/dns.h"
 #include "net/loop.h"
 #include "send/mx.h"
@@ -47,6 +48,10 @@ struct destination {
 };
 void destination_free(struct destination *d);
 
+/* Names beside the host's own that a certificate under usage 2 may have, where the MX answer was validated: the
+ * domain's, and where its CNAMEs lead (RFC 7672 3.2.2). Adds. */
+void destination_names(const struct destination *d, struct strlist *names);
+
 enum { DESTINATION_ADDRESSES_MAX = 5 }; /* of all hosts that are tried; two of them of the other family where it has so
                                            many */
 
@@ -63,6 +68,9 @@ struct destination_params {
     usec deadline;
     struct hub *hub;             /* EV_MX, EV_LOOKUP, EV_POLICY */
 };
+
+/* What mail of an account for a domain is delivered by: port, family, levels, trust. The rest is the caller's. */
+struct destination_params destination_params_of(const struct account *a, const char *domain);
 
 struct destination_query;
 struct destination_query *destination_start(const struct destination_params *p);

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "net/dns.h"
 #include "net/loop.h"
@@ -23,8 +22,6 @@ enum {
     RELAYS_AT_ONCE = 20,
     TURNS = 8, /* relays that end at once, or reads of the message, before other tasks get their turn */
 };
-
-static const usec LOOKUP_WITHIN = 30 * USEC_PER_SEC;
 
 /* Recipients on one way. */
 struct group {
@@ -191,33 +188,15 @@ struct seeker {
     size_t at;
 };
 
-static int family_of(const struct account *a)
-{
-    if (a->ipv4_only || a->ipv6_only)
-        return a->ipv4_only ? AF_INET : AF_INET6;
-    return !a->source_ip ? AF_UNSPEC : strchr(a->source_ip, ':') ? AF_INET6 : AF_INET;
-}
-
 static void look_up(struct seeker *s)
 {
     struct direct *d = s->d;
-    const struct account *a = d->p->account;
     s->at = d->next_domain++;
-    const char *domain = d->domains[s->at].name;
-    const struct destination_params params = {
-        .dns = d->dns,
-        .domain = domain,
-        .port = (int)a->port,
-        .family = family_of(a),
-        .asked = policy_level_for(&a->tls_policy, domain, LEVEL_DANE),
-        .at_least_encrypt = a->tls == ACCOUNT_TLS_ON,
-        .tls_not_required = message_tls_not_required(d->p->message),
-        .requiretls = a->requiretls,
-        .trust_file = a->tls_trust_file,
-        .source_ip = a->source_ip,
-        .deadline = usec_min(d->deadline, clock_deadline(LOOKUP_WITHIN)),
-        .hub = d->p->hub,
-    };
+    struct destination_params params = destination_params_of(d->p->account, d->domains[s->at].name);
+    params.dns = d->dns;
+    params.tls_not_required = message_tls_not_required(d->p->message);
+    params.deadline = d->deadline;
+    params.hub = d->p->hub;
     s->query = destination_start(&params);
 }
 
@@ -391,7 +370,7 @@ static void run(struct direct *d)
     struct task **tasks = xcalloc(seekers + carriers + 1, sizeof *tasks);
     const struct identity_params ours = { .dns = d->dns, .domain = d->p->account->domain, .hub = d->p->hub,
                                           .address = d->p->account->source_ip,
-                                          .deadline = usec_min(d->deadline, clock_deadline(LOOKUP_WITHIN)) };
+                                          .deadline = d->deadline };
     struct beside beside = { { ask_beside, beside_waits }, d, identity_new(&ours) };
     size_t n = 0;
     int number = 0;

@@ -73,7 +73,7 @@ static void no_address(const struct host_query *q, const struct dns_answer *cons
         err_set(&h->trouble, FAULT_NO_HOST, "the host '%s' has no address", h->name);
     } else {
         err_set(&h->trouble, FAULT_NO_HOST, "the host '%s' has %s", h->name, missing[answers[IPV6] ? IPV6 : IPV4]);
-        err_hint(&h->trouble, "only that family is to be used (-4, -6): allow the other one");
+        err_hint(&h->trouble, "only that family is to be used (-4, -6, 'source_ip'): allow the other one");
     }
 }
 

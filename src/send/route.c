@@ -108,8 +108,7 @@ static const struct { enum session_tls tls; bool verify; } levels[] = {
     [LEVEL_FINGERPRINT] = { SESSION_TLS_REQUIRED, true },
 };
 
-/* The TLSA base domain is the name that the host is asked for and that its certificate may have; beside it, where the
- * MX answer was validated, the domain's own, and where its CNAMEs lead (RFC 7672 3.2.2). */
+/* The TLSA base domain is the name that the host is asked for and that its certificate may have (RFC 7672 3.2.2). */
 static struct hop exchanger(const struct account *a, const struct destination *d, const struct destination_host *h)
 {
     const struct policy_decision *p = &h->decision;
@@ -125,10 +124,8 @@ static struct hop exchanger(const struct account *a, const struct destination *d
         .report = p->report,
         .tlsa = dane ? &h->tlsa_answer : NULL,
     };
-    if (dane && d->mx.secure && d->mx.domain)
-        strlist_add(&hop.names, d->mx.domain);
-    if (dane && d->mx.secure && d->mx.expanded)
-        strlist_add(&hop.names, d->mx.expanded);
+    if (dane)
+        destination_names(d, &hop.names);
     return hop;
 }
 

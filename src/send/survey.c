@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "mail/address.h"
@@ -135,8 +134,7 @@ static void take_destination(struct surveying *g)
     destination_query_free(g->query);
     g->query = NULL;
     g->s->hosts = xcalloc(d->n + 1, sizeof *g->s->hosts);
-    if (d->mx.secure && d->mx.domain && !d->mx.literal)
-        strlist_add(&g->names, d->mx.domain);
+    destination_names(d, &g->names);
     for (size_t i = 0; i < d->n; i++)
         take_host(g, i);
 }
@@ -412,21 +410,11 @@ static void ask_tlsrpt(struct surveying *g, const char *domain)
 
 static void ask(struct surveying *g, const char *domain)
 {
-    const struct account *a = g->p->account;
-    const struct destination_params p = {
-        .dns = g->dns,
-        .domain = domain,
-        .port = g->s->port,
-        .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,
-        .asked = policy_level_for(&a->tls_policy, domain, LEVEL_DANE),
-        .at_least_encrypt = a->tls == ACCOUNT_TLS_ON,
-        .requiretls = a->requiretls,
-        .trust_file = a->tls_trust_file,
-        .source_ip = a->source_ip,
-        .all = true,
-        .deadline = g->look_up_by,
-        .hub = g->hub,
-    };
+    struct destination_params p = destination_params_of(g->p->account, domain);
+    p.dns = g->dns;
+    p.all = true;
+    p.deadline = g->look_up_by;
+    p.hub = g->hub;
     g->query = destination_start(&p);
     ask_tlsrpt(g, domain);
 }

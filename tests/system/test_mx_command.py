@@ -31,7 +31,7 @@ HOSTS = {
     MUTE: ("mx-good", ["--delay=connect:60"]),
 }
 NAMES = ["mx.dane.test", "mx.bad.test", "mx.unsigned.test", "mx1.some.test", "mx.xn--bcher-kva.test", "mx.sts.test", "mx.mixed.test",
-         "mx.untrusted.test", "nomx.test", "mx.testing.test", "mx.other.test", "soon.test", "refuses.test"]
+         "mx.untrusted.test", "nomx.test", "mx.testing.test", "mx.other.test", "soon.test", "refuses.test", "itself.test"]
 
 
 def free_port(addresses):
@@ -88,7 +88,9 @@ def zones(certs, port):
     issuer = dnsbed.tlsa(certs.ca, usage=2, selector=0, matching=2)
     return {
         "dane.test": f"@ MX 10 mx\nmx A {GOOD}\n_{port}._tcp.mx TLSA {good}\n"
-                     '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:tls@dane.test,https://dane.test/tls"',
+                     '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:tls@dane.test,https://dane.test/tls"\nalias CNAME itself.test.',
+        "itself.test": f"@ MX 10 mx\nmx A {MIXED}\n_{port}._tcp.mx TLSA {issuer}",
+        "both.test": f"@ MX 10 mx\nmx A {GOOD}\nmx AAAA 2001:db8::1",
         "bad.test": f"@ MX 10 mx\nmx A {BAD_TLSA}\n_{port}._tcp.mx TLSA {other}",
         "mixed.test": f"@ MX 10 mx\nmx A {MIXED}\n_{port}._tcp.mx TLSA {issuer}\n_{port}._tcp.mx TLSA {other}",
         "unsigned.test": ("unsigned", f"@ MX 10 mx.unsigned.test.\nmx A {GOOD}"),
@@ -193,6 +195,20 @@ def test_some_records_match(bed):
     assert [(r["usage"], r["matches"]) for r in sorted(host["tlsa"]["records"], key=lambda r: r["usage"])] == [(2, True), (3, False)]
     assert host["verdict"] == "works" and host["level"] == "dane" and host["addresses"][0]["dane"] == {"verified": True}
     assert "1 of the 2 TLSA records of 'mx.mixed.test' match nothing" in bed.mx("mixed.test")
+
+
+@pytest.mark.parametrize("domain", ["itself.test", "alias.dane.test"])
+def test_certificate_for_the_domain(bed, domain):
+    """Usage 2 takes it, as a delivery does (RFC 7672 3.2.2), also where a CNAME leads there."""
+    assert bed.json(domain)["hosts"][0]["addresses"][0]["dane"] == {"verified": True}
+
+
+@pytest.mark.parametrize("options, addresses", [
+    ([], ["2001:db8::1", GOOD]), (["-4"], [GOOD]), (["--source-ip=127.0.0.2"], [GOOD]), (["--source-ip=::1"], ["2001:db8::1"]),
+])
+def test_family(bed, options, addresses):
+    host = bed.json("both.test", "--no-connect", *options)["hosts"][0]
+    assert [a["address"] for a in host["addresses"]] == addresses
 
 
 def test_tlsa_that_cannot_be_validated(bed):
