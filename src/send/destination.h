@@ -21,7 +21,7 @@ struct destination_host {
     char *name;                  /* own: the MX record's; a literal's address */
     int preference;
     char *expanded;              /* own or NULL: behind its CNAMEs */
-    struct strlist addresses;    /* numeric, families alternating, IPv6 first */
+    struct strlist addresses;    /* numeric, families alternating, IPv6 first; at most 20 */
     bool secure;                 /* its addresses were validated */
     bool here;                   /* it is this machine */
     struct err trouble;          /* own: no addresses, or they cannot be looked up now; unset: none */

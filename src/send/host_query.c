@@ -10,6 +10,7 @@
 #include "net/tls.h"
 
 enum { IPV6, IPV4, FAMILIES }; /* in the order to try them */
+enum { ADDRESSES_MAX = 20 };   /* of both: an answer may hold hundreds, and `envoi mx` looks at each */
 
 struct host_query {
     struct host_query_params p;
@@ -86,7 +87,7 @@ static void add_addresses(struct destination_host *h, const struct dns_answer *c
             if (!answers[i] || answers[i]->status != DNS_FOUND || k >= answers[i]->n)
                 continue;
             more = true;
-            if (!strlist_has(&h->addresses, answers[i]->v[k].text))
+            if (h->addresses.n < ADDRESSES_MAX && !strlist_has(&h->addresses, answers[i]->v[k].text))
                 strlist_add(&h->addresses, answers[i]->v[k].text);
         }
         if (!more)

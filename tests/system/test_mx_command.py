@@ -101,6 +101,7 @@ def zones(certs, port):
         "mute.test": f"@ MX 10 mx\nmx A {MUTE}",
         "many.test": "\n".join(f"@ MX {i} mx{i}\nmx{i} A {GOOD}" for i in range(30)),
         "refuses.test": f"@ MX 10 mx\nmx A {REFUSES}",
+        "crowd.test": "@ MX 10 mx\n" + "\n".join(f"mx A 192.0.2.{i}\nmx AAAA 2001:db8::{i}" for i in range(1, 60)),
         "bogus.test": ("bogus:TLSA", f"@ MX 10 mx\nmx A {GOOD}\n_{port}._tcp.mx TLSA {good}"),
         "broken.test": ("broken", ""),
         "null.test": "@ MX 0 .",
@@ -298,6 +299,12 @@ problems:
 
 verdict: mail can be delivered, to 1 of 3 hosts; 2 problems
 """.replace("NOWHERE", "there is no host 'nowhere.some.test'"))
+
+
+def test_more_addresses_than_anybody_has(bed):
+    """A domain's owner does not choose how many places are looked at."""
+    addresses = [a["address"] for a in bed.json("crowd.test", "--no-connect")["hosts"][0]["addresses"]]
+    assert len(addresses) == 20 and sum(":" in a for a in addresses) == 10
 
 
 def test_host_that_refuses(bed):
