@@ -12,6 +12,7 @@
 #include "cmd/talk.h"
 #include "conf/account.h"
 #include "conf/rc.h"
+#include "send/deliver.h"
 #include "send/hint.h"
 #include "send/postmortem.h"
 #include "show/show.h"
@@ -269,7 +270,7 @@ static bool play(struct run *r, const struct talk_params *p, const struct script
         script_set(player_vars(player), r->vars.names.v[i], r->vars.values.v[i]);
     player_play(player, s);
     if (!loop_run(&task, 1, &number))
-        err_set(e, FAULT_INTERRUPTED, "interrupted by signal %d (%s)", number, strsignal(number));
+        deliver_interrupted(number, e);
     *mismatch = player_mismatch(player, e);
     player_free(player);
     return !err_is_set(e);

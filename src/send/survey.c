@@ -9,6 +9,7 @@
 #include "mail/address.h"
 #include "net/own.h"
 #include "send/credentials.h"
+#include "send/deliver.h"
 #include "send/sight.h"
 
 enum {
@@ -425,7 +426,8 @@ static bool run(struct surveying *g, struct err *e)
     int number = 0;
     if (loop_run(&task, 1, &number))
         return true;
-    return err_set(e, FAULT_INTERRUPTED, "interrupted by signal %d (%s)", number, strsignal(number));
+    deliver_interrupted(number, e);
+    return false;
 }
 
 bool survey(const struct survey_params *p, struct survey *s, struct err *e)
