@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/account.h"
 #include "mail/address.h"
 #include "send/policy.h"
 
@@ -214,6 +215,16 @@ static void test_wants(void **state)
                 }
 }
 
+/* What an account may say is what there is. */
+static void test_words(void **state)
+{
+    (void)state;
+    const struct option *o = option_by_name(account_options(), "tls_policy", strlen("tls_policy"));
+    for (int i = 0; i <= LEVEL_FINGERPRINT; i++)
+        assert_string_equal(o->words[i], level_word((enum tls_level)i));
+    assert_null(o->words[LEVEL_FINGERPRINT + 1]);
+}
+
 static void test_levels(void **state)
 {
     (void)state;
@@ -300,7 +311,7 @@ int main(void)
         cmocka_unit_test(test_decisions),
         cmocka_unit_test(test_whole_space),
         cmocka_unit_test(test_wants),
-        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_words), cmocka_unit_test(test_levels),
         cmocka_unit_test(test_idn),
         cmocka_unit_test(test_got),
     };
