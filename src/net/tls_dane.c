@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "net/der.h"
 #include "net/tls_session.h"
 
 enum { USAGE_TA = 2, USAGE_EE = 3 };
@@ -22,31 +23,7 @@ static const struct {
     [MATCHING_SHA512] = { GNUTLS_DIG_SHA512, 64 },
 };
 
-/* --- DER: as much as it takes to find parts of a certificate and to put one together ------------------------------ */
-
-enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_SEQUENCE = 0x30, DER_VERSION = 0xa0 };
-
-/* Takes the first element off rest: the whole of it, and what it holds. */
-static bool der_take(gnutls_datum_t *rest, unsigned tag, gnutls_datum_t *whole, gnutls_datum_t *inside)
-{
-    size_t head = 2, size = rest->size >= head ? rest->data[1] : 0;
-    if (rest->size < head || rest->data[0] != tag)
-        return false;
-    if (size & 0x80) {
-        size_t octets = size & 0x7f;
-        if (octets == 0 || octets > 3 || rest->size < head + octets)
-            return false;
-        for (size = 0; octets > 0; octets--)
-            size = size << 8 | rest->data[head++];
-    }
-    if (size > rest->size - head)
-        return false;
-    *whole = (gnutls_datum_t){ rest->data, (unsigned)(head + size) };
-    *inside = (gnutls_datum_t){ rest->data + head, (unsigned)size };
-    rest->data += whole->size;
-    rest->size -= whole->size;
-    return true;
-}
+/* --- DER: parts found, parts put together ------------------------------------------------------------------------ */
 
 static void der_add(struct buf *out, unsigned tag, const void *p, size_t n)
 {
@@ -65,19 +42,18 @@ struct parts {
     gnutls_datum_t issuer, subject, key; /* borrowed: whole elements; the key is the SubjectPublicKeyInfo */
 };
 
-/* RFC 5280 4.1. GnuTLS would give the key written anew, which need not be what was hashed. */
+static gnutls_datum_t datum(const struct der *d)
+{
+    return (gnutls_datum_t){ (unsigned char *)d->p, (unsigned)d->n };
+}
+
 static bool certificate_parts(const gnutls_datum_t *der, struct parts *parts)
 {
-    gnutls_datum_t file = *der, in, tbs, skipped;
-    if (!der_take(&file, DER_SEQUENCE, &skipped, &in) || !der_take(&in, DER_SEQUENCE, &skipped, &tbs))
+    struct der_certificate c;
+    if (!der_certificate(der->data, der->size, &c) || !c.key.p)
         return false;
-    der_take(&tbs, DER_VERSION, &skipped, &in);
-    return der_take(&tbs, DER_INTEGER, &skipped, &in) &&          /* serial number */
-           der_take(&tbs, DER_SEQUENCE, &skipped, &in) &&         /* algorithm */
-           der_take(&tbs, DER_SEQUENCE, &parts->issuer, &in) &&
-           der_take(&tbs, DER_SEQUENCE, &skipped, &in) &&         /* validity */
-           der_take(&tbs, DER_SEQUENCE, &parts->subject, &in) &&
-           der_take(&tbs, DER_SEQUENCE, &parts->key, &in);
+    *parts = (struct parts){ datum(&c.issuer), datum(&c.subject), datum(&c.key) };
+    return true;
 }
 
 static bool same(const gnutls_datum_t *a, const void *p, size_t n)

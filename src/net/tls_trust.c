@@ -14,7 +14,7 @@
 
 enum { STORE_MAX = 16 << 20, NAMES_MAX = 64 };
 
-static void find_in_file(const char *path, const struct trust_name *names, size_t count, struct buf *found)
+static void find_in_file(const char *path, const struct der *names, size_t count, struct buf *found)
 {
     struct buf pem = BUF_INIT;
     struct err unreadable = ERR_INIT;
@@ -24,7 +24,7 @@ static void find_in_file(const char *path, const struct trust_name *names, size_
     buf_free(&pem);
 }
 
-static void find_in_directory(const char *path, const struct trust_name *names, size_t count, struct buf *found)
+static void find_in_directory(const char *path, const struct der *names, size_t count, struct buf *found)
 {
     DIR *d = opendir(path);
     for (const struct dirent *entry; d && (entry = readdir(d));) {
@@ -40,7 +40,7 @@ static void find_in_directory(const char *path, const struct trust_name *names, 
 
 /* The names that lead from the chain into the store: of its issuers, and of its members, which may be trusted
  * themselves. */
-static size_t names_of_chain(const struct tls *t, struct trust_name *names)
+static size_t names_of_chain(const struct tls *t, struct der *names)
 {
     unsigned n = 0;
     const gnutls_datum_t *chain = t->api->gnutls_certificate_get_peers(t->session, &n);
@@ -54,7 +54,7 @@ static size_t names_of_chain(const struct tls *t, struct trust_name *names)
 bool tls_trust_narrow(struct tls *t)
 {
     const char *store = t->params->trust_file;
-    struct trust_name names[NAMES_MAX];
+    struct der names[NAMES_MAX];
     struct buf found = BUF_INIT;
     struct stat st;
     if (!store || ascii_ieq(store, "system"))

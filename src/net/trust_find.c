@@ -6,57 +6,16 @@
 
 #include "base/codec.h"
 
-enum {
-    TAG_INTEGER = 0x02,
-    TAG_SEQUENCE = 0x30,
-    TAG_VERSION = 0xa0,
-    SHORT = 512, /* base64 digits that hold version to subject of nearly every root */
-};
+enum { SHORT = 512 }; /* base64 digits that hold version to subject of nearly every root */
 
-/* What is left of an element's content. */
-struct der {
-    const unsigned char *p, *end;
-};
-
-/* The next element of *in, if it is of that tag. An element that goes beyond the end of what is there is cut. */
-static bool der_take(struct der *in, unsigned char tag, struct der *element)
+bool trust_names(const unsigned char *der, size_t n, struct der *issuer, struct der *subject)
 {
-    size_t left = (size_t)(in->end - in->p), head = 2, n;
-    if (left < 2 || in->p[0] != tag)
+    struct der_certificate c;
+    if (!der_certificate(der, n, &c))
         return false;
-    n = in->p[1];
-    if (n & 0x80) {
-        size_t octets = n & 0x7f;
-        if (octets == 0 || octets > sizeof(unsigned) || left < 2 + octets)
-            return false;
-        for (n = 0; octets > 0; octets--)
-            n = n << 8 | in->p[head++];
-    }
-    element->p = in->p + head;
-    element->end = n < left - head ? element->p + n : in->end;
-    in->p = element->end;
-    return n <= left - head || tag == TAG_SEQUENCE;
-}
-
-/* A Name, whole, its head included. */
-static bool der_name(struct der *in, struct trust_name *name)
-{
-    struct der content;
-    const unsigned char *start = in->p;
-    if (!der_take(in, TAG_SEQUENCE, &content))
-        return false;
-    *name = (struct trust_name){ start, (size_t)(content.end - start) };
-    return true;
-}
-
-bool trust_names(const unsigned char *der, size_t n, struct trust_name *issuer, struct trust_name *subject)
-{
-    struct der all = { der, der + n }, certificate, tbs, passed;
-    if (!der_take(&all, TAG_SEQUENCE, &certificate) || !der_take(&certificate, TAG_SEQUENCE, &tbs))
-        return false;
-    der_take(&tbs, TAG_VERSION, &passed);
-    return der_take(&tbs, TAG_INTEGER, &passed) && der_take(&tbs, TAG_SEQUENCE, &passed) && der_name(&tbs, issuer)
-           && der_take(&tbs, TAG_SEQUENCE, &passed) && der_name(&tbs, subject) && tbs.p < der + n;
+    *issuer = c.issuer;
+    *subject = c.subject;
+    return c.subject.p + c.subject.n < der + n;
 }
 
 /* The first digits of a block of base64, without its line ends, at most `most`. */
@@ -75,7 +34,7 @@ static void block_der(const char *p, const char *end, size_t most, struct buf *d
     base64_decode(der, digits->data, digits->len);
 }
 
-static bool is_wanted(const struct trust_name *subject, const struct trust_name *names, size_t count)
+static bool is_wanted(const struct der *subject, const struct der *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (names[i].n == subject->n && memcmp(names[i].p, subject->p, subject->n) == 0)
@@ -84,10 +43,10 @@ static bool is_wanted(const struct trust_name *subject, const struct trust_name 
 }
 
 /* A block whose head does not hold the subject is decoded whole. */
-static bool block_is_wanted(const char *p, const char *end, const struct trust_name *names, size_t count,
+static bool block_is_wanted(const char *p, const char *end, const struct der *names, size_t count,
                             struct buf *digits, struct buf *der)
 {
-    struct trust_name issuer, subject;
+    struct der issuer, subject;
     for (size_t most = SHORT;; most = SIZE_MAX) {
         block_der(p, end, most, digits, der);
         if (trust_names((const unsigned char *)der->data, der->len, &issuer, &subject))
@@ -112,7 +71,7 @@ static const char *find(const char *p, const char *end, const char *what)
     return memmem(p, (size_t)(end - p), what, strlen(what));
 }
 
-size_t trust_find(const char *pem, size_t n, const struct trust_name *names, size_t count, struct buf *out)
+size_t trust_find(const char *pem, size_t n, const struct der *names, size_t count, struct buf *out)
 {
     static const char begin[] = "-----BEGIN ", finish[] = "-----END ";
     const char *end = pem + n, *block, *eol, *close, *stop;

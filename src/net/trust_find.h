@@ -7,19 +7,14 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-
-/* A distinguished name as it stands in a certificate: DER, borrowed. */
-struct trust_name {
-    const unsigned char *p;
-    size_t n;
-};
+#include "net/der.h"
 
 /* The names in a certificate's DER (RFC 5280 4.1). n may be only its beginning. false: they do not lie within, or it is
  * no certificate. */
-bool trust_names(const unsigned char *der, size_t n, struct trust_name *issuer, struct trust_name *subject);
+bool trust_names(const unsigned char *der, size_t n, struct der *issuer, struct der *subject);
 
 /* Appends to out each certificate of the PEM text whose subject is one of the names, octet by octet. Returns how
  * many. */
-size_t trust_find(const char *pem, size_t n, const struct trust_name *names, size_t count, struct buf *out);
+size_t trust_find(const char *pem, size_t n, const struct der *names, size_t count, struct buf *out);
 
 #endif

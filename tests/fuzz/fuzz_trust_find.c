@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct trust_name names[3] = { { (const unsigned char *)"\x30", 2 } };
+    struct der names[3] = { { (const unsigned char *)"\x30", 2 } };
     struct buf found = BUF_INIT, again = BUF_INIT;
     if (size == 0)
         return 0;

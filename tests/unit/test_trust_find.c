@@ -149,7 +149,7 @@ static void store_of(const int *certs, size_t n, struct buf *pem)
 
 static size_t find(const struct buf *store, const int *chain, size_t n, struct buf *found)
 {
-    struct trust_name names[16];
+    struct der names[16];
     for (size_t i = 0; i < n; i++)
         assert_true(trust_names(made[chain[i]].der.data, made[chain[i]].der.size, &names[2 * i], &names[2 * i + 1]));
     return trust_find(store->data, store->len, names, 2 * n, found);
@@ -243,7 +243,7 @@ static void test_what_is_no_certificate(void **state)
         "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
         "-----BEGIN CERTIFICATE-----\nMIID////////\n-----END CERTIFICATE-----\n",
     };
-    const struct trust_name name = { (const unsigned char *)"", 0 };
+    const struct der name = { (const unsigned char *)"", 0 };
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct buf out = BUF_INIT;
@@ -251,10 +251,17 @@ static void test_what_is_no_certificate(void **state)
         assert_int_equal(out.len, 0);
         buf_free(&out);
     }
-    struct trust_name issuer, subject;
+    struct der issuer, subject;
+    struct der_certificate whole, begun;
+    assert_true(der_certificate(made[LEAF].der.data, made[LEAF].der.size, &whole) && whole.key.p);
     for (unsigned n = 0; n < made[LEAF].der.size; n++) /* every beginning: found whole or not at all */
         if (trust_names(made[LEAF].der.data, n, &issuer, &subject))
             assert_true(subject.p + subject.n < made[LEAF].der.data + n);
+    for (unsigned n = 0; n < made[LEAF].der.size; n++) {
+        bool key = der_certificate(made[LEAF].der.data, n, &begun) && begun.key.p;
+        assert_true(key == (whole.key.p + whole.key.n <= made[LEAF].der.data + n));
+        assert_true(!key || (begun.key.p == whole.key.p && begun.key.n == whole.key.n));
+    }
 }
 
 int main(void)
