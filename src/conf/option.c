@@ -206,9 +206,11 @@ static bool by_domain_ok(const struct option *o, const struct strlist *said, enu
         return err_hint(e, "it comes first: '%s %s'", last, domain);
     }
     if (said->n < 1 || said->n > 2 || (said->n == 2 && !is_domain(domain))) {
+        const char *near = is_word(o, last) ? last : ascii_nearest(last, o->words);
+        const char *word = near ? near : o->words[0]; /* nobody is told another level than he wanted */
         err_set(e, fault, "'%s' is %s", o->name, o->arg);
         return err_hint(e, "as in '%s' or 'example.org %s'; '.example.org' stands for what is below that domain",
-                        o->words[0], o->words[0]);
+                        word, word);
     }
     return is_word(o, last) || not_a_word(o, last, fault, e);
 }

@@ -135,9 +135,27 @@ static void help_tells_since(void **state)
     buf_free(&out);
 }
 
+/* The hint keeps the level that was wanted. */
+static void test_level_in_the_hint(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *hint; } cases[] = {
+        { "a b dane-only", "'example.org dane-only'" }, { "*.example.org verify", "'example.org verify'" },
+        { "a b verfy", "'example.org verify'" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        union option_value v = { 0 };
+        struct err e = ERR_INIT;
+        assert_false(option_value(row("tls_policy"), cases[i].text, &v, FAULT_CONFIG, &e));
+        assert_non_null(strstr(e.hint, cases[i].hint));
+        err_clear(&e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_level_in_the_hint),
         cmocka_unit_test(finding), cmocka_unit_test(values), cmocka_unit_test(rows), cmocka_unit_test(help_fits), cmocka_unit_test(help_tells_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
