@@ -8,7 +8,8 @@
 #include "auth/mechanism.h"
 #include "base/codec.h"
 
-DOOR_DEFINE(gsasl_door, gsasl_api, GSASL_SYMBOLS, "libgsasl.so.18", "libgsasl18")
+DOOR_DEFINE(gsasl_door, gsasl_api, GSASL_SYMBOLS, "libgsasl.so.18", "libgsasl18",
+            "recommended", "sasl", "SCRAM, CRAM-MD5, DIGEST-MD5, GSSAPI and NTLM")
 
 struct libgsasl {
     const struct gsasl_api *api;

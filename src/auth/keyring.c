@@ -20,7 +20,8 @@
     X(g_str_hash) X(g_str_equal) X(g_list_free) X(g_list_free_full) X(g_object_unref) X(g_error_free)
 DOOR_STRUCT(libsecret_api, SECRET_SYMBOLS);
 const struct libsecret_api *libsecret_door(struct err *e);
-DOOR_DEFINE(libsecret_door, libsecret_api, SECRET_SYMBOLS, "libsecret-1.so.0", "libsecret-1-0")
+DOOR_DEFINE(libsecret_door, libsecret_api, SECRET_SYMBOLS, "libsecret-1.so.0", "libsecret-1-0",
+            "suggested", "keyring", "passwords from the desktop's keyring")
 
 /* Asked in this order. msmtp's does not match by name: what secret-tool stores has another one. */
 static const SecretSchema schemas[] = {

@@ -18,7 +18,8 @@
     X(rl_completion_append_character) X(rl_line_buffer) X(rl_catch_signals) X(rl_readline_name)
 DOOR_STRUCT(readline_api, READLINE_SYMBOLS);
 const struct readline_api *readline_door(struct err *e);
-DOOR_DEFINE(readline_door, readline_api, READLINE_SYMBOLS, "libreadline.so.8", "libreadline8")
+DOOR_DEFINE(readline_door, readline_api, READLINE_SYMBOLS, "libreadline.so.8", "libreadline8",
+            "recommended", "editing", "line editing in envoi talk")
 
 /* Readline's callbacks bring no context. */
 static const struct readline_api *rl;

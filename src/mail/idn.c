@@ -8,7 +8,8 @@
 #define IDN_SYMBOLS(X) X(idn2_to_ascii_8z) X(idn2_strerror) X(idn2_free)
 DOOR_STRUCT(idn_api, IDN_SYMBOLS);
 
-static DOOR_DEFINE(idn_door, idn_api, IDN_SYMBOLS, "libidn2.so.0", "libidn2-0")
+static DOOR_DEFINE(idn_door, idn_api, IDN_SYMBOLS, "libidn2.so.0", "libidn2-0",
+                   "recommended", "idn", "internationalized domain names")
 
 /* UTS 46 maps what people type (case, width, the ideographic full stop); non-transitional, so that the German
  * sharp s and the joiners keep their own names, as in IDNA2008. Not with IDN2_USE_STD3_ASCII_RULES, which drops what it

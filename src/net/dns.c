@@ -18,7 +18,8 @@
     X(ub_resolve_free) X(ub_strerror) X(ub_ctx_zone_remove)
 DOOR_STRUCT(unbound_api, UNBOUND_SYMBOLS);
 const struct unbound_api *unbound_door(struct err *e);
-DOOR_DEFINE(unbound_door, unbound_api, UNBOUND_SYMBOLS, "libunbound.so.8", "libunbound8")
+DOOR_DEFINE(unbound_door, unbound_api, UNBOUND_SYMBOLS, "libunbound.so.8", "libunbound8",
+            "recommended", "dns", "MX and other DNS records, with DNSSEC")
 
 enum { CLASS_IN = 1, RCODE_NOERROR = 0, RCODE_SERVFAIL = 2, RCODE_REFUSED = 5, TYPE_RRSIG = 46, TYPE_DNSKEY = 48 };
 

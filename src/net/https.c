@@ -21,7 +21,8 @@
     X(curl_slist_free_all) X(curl_version_info)
 DOOR_STRUCT(curl_api, CURL_SYMBOLS);
 const struct curl_api *curl_door(struct err *e);
-DOOR_DEFINE(curl_door, curl_api, CURL_SYMBOLS, LIBCURL_SONAME, LIBCURL_PACKAGE)
+DOOR_DEFINE(curl_door, curl_api, CURL_SYMBOLS, LIBCURL_SONAME, LIBCURL_PACKAGE,
+            "recommended", "mta-sts", "MTA-STS policies of mail domains")
 
 enum {
     HEADERS_MAX = 64 << 10, /* octets of all header lines */

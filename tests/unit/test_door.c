@@ -13,7 +13,8 @@
 #define LIBC_SYMBOLS(X) X(strtol) X(strcspn)
 DOOR_STRUCT(libc_api, LIBC_SYMBOLS);
 const struct libc_api *libc_door(struct err *e);
-DOOR_DEFINE(libc_door, libc_api, LIBC_SYMBOLS, "libc.so.6", "libc6")
+DOOR_DEFINE(libc_door, libc_api, LIBC_SYMBOLS, "libc.so.6", "libc6",
+            "required", "test", "a library that is always there")
 
 static void opens(void **state)
 {
