@@ -1,8 +1,7 @@
-"""What a send costs: memory, files, libraries. Only for a build without sanitizers ($ENVOI_SANITIZED unset)."""
+"""What a send costs: memory and files (libraries: test_doors.py). Only for a build without sanitizers ($ENVOI_SANITIZED unset)."""
 
 import os
 import pathlib
-import re
 import socket
 import ssl
 import subprocess
@@ -12,7 +11,6 @@ import pytest
 
 from client import ENVOI, SENDER, envoi, environment, to_port
 from delayproxy import DelayProxy
-from faultserver import FaultServer
 
 pytestmark = pytest.mark.skipif("ENVOI_SANITIZED" in os.environ, reason="sanitizers cost more")
 
@@ -108,13 +106,3 @@ def test_overhead_on_the_wire(postfix, way):
         (connection,) = proxy.connections
     assert done.status == 0, done
     assert connection.up < 1.01 * on_the_wire, f"{connection.up / on_the_wire:.4f}"
-
-
-def test_no_library_that_a_plain_send_does_not_use():
-    with FaultServer() as server:
-        done = subprocess.run([ENVOI, *to_port(server.port), "-f", SENDER, "b@example.org"], input=HEAD, capture_output=True,
-                              env=environment(LD_DEBUG="files"))
-    assert done.returncode == 0
-    loaded = set(re.findall(r"calling init: \S*/([^/\s]+\.so)", done.stderr.decode(errors="replace")))
-    allowed = {"libc.so", "ld-linux-x86-64.so", "libdl.so", "libm.so"}
-    assert not [lib for lib in loaded if lib not in allowed and not lib.startswith(("libc.", "ld-", "libnss_", "libresolv"))], loaded
