@@ -41,6 +41,7 @@ struct direct {
     struct credentials *credentials;
     struct report_params *report;
     usec deadline;
+    usec look_up_by;           /* the rest is for the exchangers */
     struct dns *dns;
     struct grouping_domain *domains; /* own; each has the destination of the same place */
     struct destination *found;       /* own */
@@ -195,7 +196,7 @@ static void look_up(struct seeker *s)
     struct destination_params params = destination_params_of(d->p->account, d->domains[s->at].name);
     params.dns = d->dns;
     params.tls_not_required = message_tls_not_required(d->p->message);
-    params.deadline = d->deadline;
+    params.deadline = d->look_up_by;
     params.hub = d->p->hub;
     s->query = destination_start(&params);
 }
@@ -487,10 +488,18 @@ static void direct_free(struct direct *d)
     err_clear(&d->err);
 }
 
+/* Half of what is left: one domain whose name servers are silent would else leave no time for the others. */
+static usec half_way(usec deadline)
+{
+    const usec now = clock_now();
+    return deadline == USEC_NEVER ? USEC_NEVER : now + (deadline - now) / 2;
+}
+
 void direct_deliver(const struct submit_params *p, struct credentials *c, usec deadline, struct report_params *report,
                     struct err *failure)
 {
-    struct direct d = { .p = p, .credentials = c, .report = report, .deadline = deadline };
+    struct direct d = { .p = p, .credentials = c, .report = report, .deadline = deadline,
+                        .look_up_by = half_way(deadline) };
     d.domains = grouping_domains(p->env, &d.n_domains);
     d.found = xcalloc(d.n_domains + 1, sizeof *d.found);
     report->ways = xcalloc(p->env->n + 1, sizeof *report->ways);

@@ -254,6 +254,15 @@ def test_the_name_server_is_silent_until_the_deadline(bed):
     assert time.monotonic() - begun < 6
 
 
+def test_one_domain_without_an_answer_leaves_time_for_the_others(bed):
+    [one] = bed.up(one=[])
+    with Between(bed.dns.server, lambda name, kind: "silent" if name == "c.test" else "pass") as between:
+        got = bed.send("--deadline=4", "x@a.test", "y@c.test", server=between.server)
+    assert got.status == 79, got
+    assert fates(got.report) == {"x@a.test": "accepted", "y@c.test": "deferred"}
+    assert one.recipients == ["x@a.test"]
+
+
 def test_the_domain_itself_and_a_literal(bed):
     one, two = bed.up(one=[], two=[])
     got = bed.send("x@implicit.test", "y@[127.0.0.2]")
