@@ -306,6 +306,8 @@ static void set_status(struct destination *d, const int enhanced[3])
 static void loops_back(struct destination *d)
 {
     err_set(&d->err, FAULT_NO_HOST, "mail for '%s' loops back to this machine", d->domain);
+    if (d->mx.literal || own_name(d->domain))
+        err_hint(&d->err, "if a mail server runs here, hand the mail to it ('host localhost')");
     err_hint(&d->err, "if a mail server runs here, hand the mail to it ('host localhost'); else the DNS records of "
                       "'%s' are wrong", d->domain);
     set_status(d, (const int[]){ 5, 4, 6 });

@@ -263,6 +263,17 @@ def test_one_domain_without_an_answer_leaves_time_for_the_others(bed):
     assert one.recipients == ["x@a.test"]
 
 
+@pytest.mark.parametrize("option, recipient, words", [
+    ("--source-ip=::1", "x@a.test", "(-4, -6, 'source_ip')"),
+    ("--source-ip=::1", "x@[127.0.0.2]", "(-4, -6, 'source_ip')"),
+    ("-4", "x@[127.0.0.1]", "hand the mail to it ('host localhost')"),
+])
+def test_a_hint_says_what_is_to_be_changed(bed, option, recipient, words):
+    got = bed.send(option, recipient)
+    assert got.status == 68, got
+    assert words in got.err and "DNS records" not in got.err, got
+
+
 def test_the_domain_itself_and_a_literal(bed):
     one, two = bed.up(one=[], two=[])
     got = bed.send("x@implicit.test", "y@[127.0.0.2]")
