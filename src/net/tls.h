@@ -18,6 +18,7 @@ struct tls_params {
     const char *sni;            /* name for SNI, where it is another than host; "": none */
     bool any_name;              /* the chain is verified, whatever name it is for */
     bool any_issuer;            /* the name is, whoever issued it */
+    bool exchanger;             /* nobody here chose its name: it is not the account's to mend, and no hint says so */
     bool keep_pem;              /* the facts hold the certificates as PEM */
     const char *trust_file;     /* NULL or "system": the system's store; else a PEM file, or a directory of such
                                    files */

@@ -253,12 +253,19 @@ static void give_hint(const struct tls *t, enum hint_kind kind, struct err *e)
             tls_dane_hint(t, NULL, e);
             break;
         }
+        if (t->params->exchanger) {
+            err_hint(e, "give its issuer's certificate with 'tls_trust_file FILE', or tell the server's postmaster");
+            break;
+        }
         err_hint(e, "give its issuer's certificate with 'tls_trust_file FILE', or, once you are sure of it, trust "
                     "just this one with 'tls_fingerprint %s'", c->sha256);
         break;
     case HINT_NAME:
         if (t->params->tlsa)
             tls_dane_hint(t, "get a certificate for that name, or ", e);
+        else if (t->params->exchanger)
+            err_hint(e, "its certificate is for '%s': tell the server's postmaster",
+                     c->names.n > 0 ? c->names.v[0] : "nobody");
         else if (c->names.n > 0)
             err_hint(e, "if that is the right server, set 'host' or 'tls_host_override' to '%s'", c->names.v[0]);
         break;

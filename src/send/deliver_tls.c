@@ -16,6 +16,7 @@ static void protect_exchanger(struct tls_params *p, const struct hop *hop)
     p->tolerate = hop->report && hop->wanted < LEVEL_DANE;
     p->tlsa = dane ? hop->tlsa : NULL;
     p->names = dane ? &hop->names : NULL;
+    p->exchanger = true;
     if (hop->wanted != LEVEL_FINGERPRINT)
         p->fingerprints = NULL;
 }

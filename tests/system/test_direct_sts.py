@@ -56,7 +56,8 @@ def test_enforced(exchangers, domain, host):
     ("wildcard-deep.test", 77, None),             # "*" is one label
 ])
 def test_enforced_and_not_so(exchangers, domain, status, host):
-    is_kept(exchangers, domain, status, host)
+    result = is_kept(exchangers, domain, status, host)
+    assert "tls_fingerprint" not in result.err and "tls_host_override" not in result.err, result  # no help here
 
 
 def test_not_used_at_all(exchangers):
