@@ -21,14 +21,14 @@ from servers import NotHere
 
 GOOD, BAD_TLSA, CLEAR, EXPIRED, SOON, DEAD, REFUSES, MIXED, MUTE = (f"127.0.0.{n}" for n in range(2, 11))
 HOSTS = {
-    GOOD: ("mx-good", []),
-    BAD_TLSA: ("mx-good", []),
+    GOOD: ("look-good", []),
+    BAD_TLSA: ("look-good", []),
     CLEAR: (None, ["--extensions=-STARTTLS"]),
-    EXPIRED: ("mx-expired", []),
-    SOON: ("mx-soon", []),
-    REFUSES: ("mx-good", ["--reject=connect:554:5.7.1 not you"]),
-    MIXED: ("mx-chain", []),
-    MUTE: ("mx-good", ["--delay=connect:60"]),
+    EXPIRED: ("look-expired", []),
+    SOON: ("look-soon", []),
+    REFUSES: ("look-good", ["--reject=connect:554:5.7.1 not you"]),
+    MIXED: ("look-chain", []),
+    MUTE: ("look-good", ["--delay=connect:60"]),
 }
 NAMES = ["mx.dane.test", "mx.bad.test", "mx.unsigned.test", "mx1.some.test", "mx.xn--bcher-kva.test", "mx.sts.test", "mx.mixed.test",
          "mx.untrusted.test", "nomx.test", "mx.testing.test", "mx.other.test", "soon.test", "refuses.test", "itself.test"]
@@ -64,12 +64,12 @@ def expires_in(days):
 @contextlib.contextmanager
 def sinks(certs, port, hosts=HOSTS):
     names = [f"dns_name = {n}" for n in NAMES]
-    certs.leaf("mx-good", ["cn = mail exchanger", *names, "tls_www_server", expires_in(60.5)])
-    certs.leaf("mx-expired", ["cn = mx.expired.test", "dns_name = mx.expired.test", "tls_www_server",
+    certs.leaf("look-good", ["cn = mail exchanger", *names, "tls_www_server", expires_in(60.5)])
+    certs.leaf("look-expired", ["cn = mx.expired.test", "dns_name = mx.expired.test", "tls_www_server",
                               'activation_date = "2001-01-01 00:00:00 UTC"', 'expiration_date = "2020-01-01 00:00:00 UTC"'])
-    certs.leaf("mx-soon", ["cn = mx.soon.test", "dns_name = mx.soon.test", "tls_www_server", expires_in(5.5)])
-    certs.cert("mx-chain").write_text(certs.cert("mx-good").read_text() + certs.ca.read_text())
-    certs.key("mx-chain").write_text(certs.key("mx-good").read_text())
+    certs.leaf("look-soon", ["cn = mx.soon.test", "dns_name = mx.soon.test", "tls_www_server", expires_in(5.5)])
+    certs.cert("look-chain").write_text(certs.cert("look-good").read_text() + certs.ca.read_text())
+    certs.key("look-chain").write_text(certs.key("look-good").read_text())
     started = []
     try:
         for address, (certificate, options) in hosts.items():
@@ -84,7 +84,7 @@ def sinks(certs, port, hosts=HOSTS):
 
 
 def zones(certs, port):
-    good, other = dnsbed.tlsa(certs.cert("mx-good")), dnsbed.tlsa(certs.cert("othername"))
+    good, other = dnsbed.tlsa(certs.cert("look-good")), dnsbed.tlsa(certs.cert("othername"))
     issuer = dnsbed.tlsa(certs.ca, usage=2, selector=0, matching=2)
     return {
         "dane.test": f"@ MX 10 mx\nmx A {GOOD}\n_{port}._tcp.mx TLSA {good}\n"
@@ -164,7 +164,7 @@ dane.test
 10 mx.dane.test: works
   IPv4       127.0.0.2, PTR mx.dane.test: works
              TLS1.3; certificate for mx.dane.test by 'CN=envoi test ca', 60 days left
-  TLSA       3 1 1 {data(bed.certs, "mx-good")[:16]}.. matches
+  TLSA       3 1 1 {data(bed.certs, "look-good")[:16]}.. matches
   level      dane: TLSA records
 
 verdict: mail can be delivered, to the one host
@@ -363,7 +363,7 @@ dane.test
 
 10 mx.dane.test
   IPv4       127.0.0.2, PTR mx.dane.test
-  TLSA       3 1 1 {data(bed.certs, "mx-good")[:16]}..
+  TLSA       3 1 1 {data(bed.certs, "look-good")[:16]}..
   level      dane: TLSA records
 
 verdict: 1 of 1 host may be used; nobody was connected to
@@ -406,7 +406,7 @@ def test_json(bed):
         "name": "mx.dane.test", "preference": 10, "secure": True, "this_machine": False, "verdict": "works", "encrypted": True,
         "level": "dane", "level_reason": "TLSA records",
         "tlsa": {"state": "usable", "base": "mx.dane.test",
-                 "records": [{"usage": 3, "selector": 1, "matching": 1, "data": data(bed.certs, "mx-good"), "matches": True}]},
+                 "records": [{"usage": 3, "selector": 1, "matching": 1, "data": data(bed.certs, "look-good"), "matches": True}]},
     }
     assert address.pop("seconds") >= 0 and "STARTTLS" not in address.pop("ehlo") and address.pop("greeting")
     tls = address.pop("tls")
@@ -514,9 +514,9 @@ def serve_policies(listener, context):
 
 @contextlib.contextmanager
 def policy_server(certs):
-    certs.leaf("mx-policies", ["cn = policies", *(f"dns_name = mta-sts.{name}.test" for name in POLICIES), "tls_www_server"])
+    certs.leaf("look-policies", ["cn = policies", *(f"dns_name = mta-sts.{name}.test" for name in POLICIES), "tls_www_server"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certs.cert("mx-policies"), certs.key("mx-policies"))
+    context.load_cert_chain(certs.cert("look-policies"), certs.key("look-policies"))
     with socket.create_server((POLICY_SERVER, 443)) as listener:
         thread = threading.Thread(target=serve_policies, args=(listener, context), daemon=True)
         thread.start()
@@ -533,7 +533,7 @@ def sts_bed(certs):
         stack.enter_context(policy_server(certs))
         zone = {f"{name}.test": f"@ MX 10 mx\nmx A {host}\nmta-sts A {POLICY_SERVER}\n_mta-sts TXT \"v=STSv1; id=2026a\""
                 for name, (_, _, host) in POLICIES.items()}
-        zone["both.test"] += f"\n_{port}._tcp.mx TLSA {dnsbed.tlsa(certs.cert('mx-good'))}"
+        zone["both.test"] += f"\n_{port}._tcp.mx TLSA {dnsbed.tlsa(certs.cert('look-good'))}"
         zone["down.test"] = f'@ MX 10 mx\nmx A {GOOD}\nmta-sts A 127.0.0.99\n_mta-sts TXT "v=STSv1; id=1"'
         try:
             yield Bed(certs, stack.enter_context(dnsbed.DnsBed(zone)), port)
