@@ -178,7 +178,12 @@ class Postfix:
         servers.stop(self.server)
 
     def mark(self):
-        """What the log holds so far is of another test."""
+        """What the log holds so far is of another test, whose connections are over."""
+        end = time.monotonic() + 15
+        while self.log().count("]: connect from ") > self.log().count("]: disconnect from "):
+            if time.monotonic() > end:
+                raise AssertionError(f"a connection of another test is not over:\n{self.log()}")
+            time.sleep(0.02)
         self._from = self.server.log.stat().st_size
 
     def log(self):
