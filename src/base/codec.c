@@ -147,10 +147,23 @@ bool xtext_decode(struct buf *out, const char *s, size_t n)
 }
 
 /* C0, DEL and, in UTF-8, C1: what a terminal may act on. len is that of the sequence at s. */
+/* U+2028 and U+2029 end lines; the others turn the direction of what stands beside them (Unicode's Bidi_Control). */
+static bool is_invisible(const char *s, size_t len)
+{
+    static const char *const characters[] = {
+        "\u061c", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066",
+        "\u2067", "\u2068", "\u2069",
+    };
+    for (size_t i = 0; len > 1 && i < sizeof characters / sizeof *characters; i++)
+        if (strncmp(s, characters[i], len) == 0 && strlen(characters[i]) == len)
+            return true;
+    return false;
+}
+
 static bool is_control(const char *s, size_t len)
 {
     unsigned char c = (unsigned char)*s;
-    return c < ' ' || c == 0x7f || (len == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0);
+    return c < ' ' || c == 0x7f || (len == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0) || is_invisible(s, len);
 }
 
 void visible_encode(struct buf *out, const char *s, size_t n)

@@ -28,8 +28,8 @@ void encoded_word_decode(struct buf *out, const char *s, size_t n);
  * single blank, never splitting a character. Appends. */
 void encoded_word_encode(struct buf *out, const char *s, size_t n);
 
-/* Text for one line of a terminal or log: control characters (C0, DEL, C1) and octets that are not
- * UTF-8 are written \xHH. Appends. */
+/* Text for one line of a terminal or log: control characters (C0, DEL, C1, those of lines and of directions) and octets
+ * that are not UTF-8 are written \xHH. Appends. */
 void visible_encode(struct buf *out, const char *s, size_t n);
 
 #endif

@@ -233,7 +233,9 @@ def test_a_server_is_not_given_up_for_one_domain(bed):
     with Between(bed.server, lambda name, kind: "silent" if name.startswith("dead") else "pass") as between:
         words = [w for i in range(200) for w in (f"{'dead' if i % 2 else 'a'}{i}.secure.test", "A")]
         answers = ask(bed, *words, server=between.server, milliseconds=5000)
-        assert collections.Counter(a["status"] for a in answers) == {"no name": 100, "failed": 100}
+        assert {a["status"] for a in answers[::2]} == {"no name"}
+        # the proof that a living name is none may tell the same of a dead one (RFC 8198)
+        assert {a["status"] for a in answers[1::2]} <= {"failed", "no name"}
         lists = mx(bed, "dead.mail.test", "orders.mail.test", server=between.server, milliseconds=12000)
         assert "error" in lists[0] and lists[1]["hosts"] == hosts("a", "b", "c")
 

@@ -89,10 +89,11 @@ static void xtext(void **state)
 static void visible(void **state)
 {
     (void)state;
-    static const char in[] = "gr\xc3\xbc\xc3\x9f \x1b[31m\0\t\n\x7f \xc2\x9b \xff\xc3";
+    static const char in[] = "gr\xc3\xbc\xc3\x9f \x1b[31m\0\t\n\x7f \xc2\x9b \xff\xc3 \xe2\x80\xae\xe2\x80\xa8\xd8\x9c\xe2\x82\xac";
     struct buf b = BUF_INIT;
     visible_encode(&b, in, sizeof in - 1);
-    assert_string_equal(b.data, "gr\xc3\xbc\xc3\x9f \\x1B[31m\\x00\\x09\\x0A\\x7F \\xC2\\x9B \\xFF\\xC3");
+    assert_string_equal(b.data, "gr\xc3\xbc\xc3\x9f \\x1B[31m\\x00\\x09\\x0A\\x7F \\xC2\\x9B \\xFF\\xC3 "
+                                "\\xE2\\x80\\xAE\\xE2\\x80\\xA8\\xD8\\x9C\xe2\x82\xac");
     buf_free(&b);
 }
 
