@@ -163,14 +163,14 @@ static bool is_invisible(const char *s, size_t len)
 static bool is_control(const char *s, size_t len)
 {
     unsigned char c = (unsigned char)*s;
-    return c < ' ' || c == 0x7f || (len == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0) || is_invisible(s, len);
+    return c < ' ' || c == 0x7f || (len == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0);
 }
 
 void visible_encode(struct buf *out, const char *s, size_t n)
 {
     while (n) {
         size_t len = utf8_sequence(s, n);
-        if (len && !is_control(s, len)) {
+        if (len && !is_control(s, len) && !is_invisible(s, len)) {
             buf_add(out, s, len);
         } else {
             len = len ? len : 1;

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
+import time
 import uuid
 
 ENVOI = os.environ.get("ENVOI", "envoi")
@@ -44,6 +46,17 @@ def envoi(*args, message=b"", timeout=60, env=None):
     else:
         done = subprocess.run(command, input=message, **options)
     return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def peak_memory(process):
+    """Waits for its end. The peak of its memory in KiB, as often as it was looked at: in what wait4 tells, the memory of who started
+    it counts as well."""
+    peak = 0
+    while process.poll() is None:
+        found = re.search(r"^VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+        peak = max(peak, int(found[1]) if found else 0)
+        time.sleep(0.005)
+    return peak
 
 
 def to_port(port, *, ca=None, tls="off", auth="off", user=None, password=None, host="localhost"):
