@@ -342,19 +342,35 @@ class Between:
     of name and type that returns one. Both may change while it runs; `asked` holds (name, type) of every question."""
 
     def __init__(self, server="", manner="pass", port=0, address="127.0.0.1"):
-        self.manner, self.asked, self._behind, self._sockets = manner, [], server, []
-        self._address = (address, port or free_port((address,)))
-        self.server = f"[{address}]:{self._address[1]}" if ":" in address else f"{address}:{self._address[1]}"
+        self.manner, self.asked, self._behind = manner, [], server
+        while not (sockets := self._bound(address, port)):
+            pass
+        self._sockets = sockets
+        port = sockets[0].getsockname()[1]
+        self.server = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+    @staticmethod
+    def _bound(address, port):
+        """A socket for datagrams and one for connections, on one port. None: the one that the system chose is taken for connections."""
+        sockets = []
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+            sockets.append(s)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind((address, port or sockets[0].getsockname()[1]))
+            except OSError:
+                for each in sockets:
+                    each.close()
+                if port:
+                    raise
+                return None
+        return sockets
 
     def __enter__(self):
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        for kind, serve in ((socket.SOCK_DGRAM, self._datagrams), (socket.SOCK_STREAM, self._connections)):
-            s = socket.socket(family, kind)
-            self._sockets.append(s)
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind(self._address)
-            if kind == socket.SOCK_STREAM:
-                s.listen(16)
+        datagrams, connections = self._sockets
+        connections.listen(16)
+        for s, serve in ((datagrams, self._datagrams), (connections, self._connections)):
             threading.Thread(target=serve, args=(s,), daemon=True).start()
         return self
 
