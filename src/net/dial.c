@@ -169,6 +169,20 @@ static bool ask(struct dial *d, struct lookup *l, int flags)
     return l->running || err_sys(&d->early, FAULT_SYSTEM, errno, "cannot look up '%s'", d->host);
 }
 
+/* RFC 6761 6.3: that name is this machine's, so nobody is asked, who might know better. */
+static void add_loopback(struct dial *d)
+{
+    static const char *const addresses[FAMILIES] = { [V6] = "::1", [V4] = "127.0.0.1" };
+    for (int i = 0; i < FAMILIES; i++) {
+        struct addrinfo *numeric = resolve_numeric(addresses[i], d->port, d->p.family);
+        if (!numeric)
+            continue;
+        tell_lookup(d, numeric);
+        add_addresses(d, numeric);
+        freeaddrinfo(numeric);
+    }
+}
+
 static bool start_lookups(struct dial *d)
 {
     const char *where = d->p.address && d->p.proxy == PROXY_NONE ? d->p.address : d->host;
@@ -183,9 +197,11 @@ static bool start_lookups(struct dial *d)
         err_set(&d->early, FAULT_CONFIG, "'%s' is not an IPv%d address", where, d->p.family == AF_INET ? 4 : 6);
         return err_hint(&d->early, "-4, -6 and 'source_ip' limit the family");
     }
-    /* A machine without IPv6 need not ask for AAAA; loopback does not count as having it, so 'localhost' is asked
-     * anyway. */
-    d->interfaces_only = d->p.family == AF_UNSPEC && !ascii_ieq(d->host, "localhost");
+    if (ascii_ieq(d->host, "localhost")) {
+        add_loopback(d);
+        return true;
+    }
+    d->interfaces_only = d->p.family == AF_UNSPEC; /* a machine without IPv6 need not ask for AAAA */
     for (int i = 0; i < FAMILIES; i++) {
         struct lookup *l = &d->lookups[i];
         if (d->p.family != AF_UNSPEC && d->p.family != l->family)
