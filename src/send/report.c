@@ -82,6 +82,8 @@ enum fault report_verdict(const struct envelope *env, const struct err *connecti
 static void tell_recipient(const struct rcpt *r, const struct report_way *way, struct hub *hub, unsigned connection)
 {
     struct buf line = BUF_INIT, enhanced = BUF_INIT;
+    if (!hub_wants(hub, EV_RECIPIENT))
+        return;
     reply_format_line(&r->reply, &line);
     if (r->reply.enhanced[0])
         buf_printf(&enhanced, "%d.%d.%d", r->reply.enhanced[0], r->reply.enhanced[1], r->reply.enhanced[2]);
