@@ -136,6 +136,7 @@ static bool is_canonical(const char *p, const char *end)
 
 struct converter {
     const char *p, *end; /* what is left; a CR at the end is the message's last octet */
+    const char *cr;      /* the first CR at or behind p, or end; before p: not looked for yet */
     char *out;
     size_t room;
 };
@@ -166,13 +167,23 @@ static bool put_line_end(struct converter *c, size_t n)
     return true;
 }
 
+/* Most messages have none, which is found out once. */
+static const char *next_cr(struct converter *c)
+{
+    if (!c->cr || c->cr < c->p) {
+        const char *found = memchr(c->p, '\r', (size_t)(c->end - c->p));
+        c->cr = found ? found : c->end;
+    }
+    return c->cr;
+}
+
 /* Converts until the input ends or the next piece has no room. Returns the octets written. */
 static size_t convert(struct converter *c)
 {
     const char *out = c->out;
     while (c->p < c->end) {
         const char *lf = memchr(c->p, '\n', (size_t)(c->end - c->p)), *stop = lf ? lf : c->end, *cr;
-        while (c->p < stop && (cr = memchr(c->p, '\r', (size_t)(stop - c->p))) && cr + 1 != lf)
+        while (c->p < stop && (cr = next_cr(c)) < stop && cr + 1 != lf)
             if (!copy_text(c, cr) || !put_line_end(c, 1))
                 return (size_t)(c->out - out);
         bool crlf = lf && lf > c->p && lf[-1] == '\r';
@@ -185,7 +196,7 @@ static size_t convert(struct converter *c)
 /* Converts what raw holds, at most `room` octets of it. */
 static size_t convert_raw(struct intake *in, char *out, size_t room)
 {
-    struct converter c = { in->raw + in->pos, in->raw + in->len, out, room };
+    struct converter c = { .p = in->raw + in->pos, .end = in->raw + in->len, .out = out, .room = room };
     size_t made = convert(&c);
     in->pos = (size_t)(c.p - in->raw);
     if (made)
@@ -263,7 +274,7 @@ bool message_from_memory(struct message *m, const char *text, size_t n, struct e
     if (!refuse_nul(text, n, 0, e))
         return false;
     buf_reserve(&in->window, 2 * n);
-    struct converter c = { text, text + n, in->window.data, 2 * n };
+    struct converter c = { .p = text, .end = text + n, .out = in->window.data, .room = 2 * n };
     in->window.len = convert(&c);
     if (in->window.len)
         in->last = in->window.data[in->window.len - 1];
@@ -399,7 +410,6 @@ static bool next_streamed(struct message *m, const char **p, size_t *n, struct e
         *p = in->block;
         *n = convert_raw(in, in->block, MESSAGE_BLOCK);
     }
-    m->eight_bit = m->eight_bit || !ascii_only(*p, *n);
     return true;
 }
 
@@ -462,6 +472,7 @@ bool message_spool_step(struct message *m, struct err *e)
         m->complete = n == 0;
         if (m->complete)
             break;
+        m->eight_bit = m->eight_bit || !ascii_only(p, n);
         if (!file_write_all(in->spool, p, n)) {
             err_sys(e, FAULT_IO, errno, "cannot spool the message");
             return spool_failed(in);

@@ -25,7 +25,7 @@ struct message {
     struct header_list headers; /* own: edit between message_read and the first message_next */
     /* Facts, true of headers and body; valid after message_read. */
     bool complete;     /* end of input was seen: all facts below are exact */
-    bool eight_bit;    /* octets above 127 seen so far, in the body */
+    bool eight_bit;    /* octets above 127 in the body; of what is beyond the window, once it was spooled */
     bool empty;        /* not one octet came */
     int64_t size_hint; /* octets of the source where it is a regular file, else -1 */
     struct intake *in; /* private */
