@@ -1,13 +1,13 @@
 """Runs commands in turns and says what they cost: wall and CPU time, peak memory, instructions; medians, quartiles, ratios."""
 
 import os
-import pathlib
-import re
 import shutil
 import statistics
 import sys
 import tempfile
 import time
+
+from receivers import callgrind
 
 
 class Failed(Exception):
@@ -49,42 +49,19 @@ def peak(command):
 
 
 def instructions(command):
-    """{"total": …, "loader": …} in the program and all it maps; None without valgrind or where it cannot."""
-    if not shutil.which("valgrind"):
+    """(all, the dynamic loader's) of the program; None without valgrind or where it cannot."""
+    argv = command.argv
+
+    def run(counting):
+        command.argv = counting
+        once(command)
+
+    try:
+        return None if callgrind.missing() else callgrind.instructions(run, argv)
+    except Failed:
         return None
-    with tempfile.TemporaryDirectory() as directory:
-        out = pathlib.Path(directory) / "out.%p"
-        command.argv[:0] = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}"]
-        try:
-            once(command)
-        except Failed:
-            return None
-        finally:
-            del command.argv[:4]
-        files = sorted(pathlib.Path(directory).iterdir())
-        return self_cost(files[0]) if files else None
-
-
-def self_cost(path):
-    """Sums the self cost of a callgrind file, the dynamic loader's apart."""
-    names, loader, total, skip, in_loader = {}, 0, 0, False, False
-    cost = re.compile(r"[+\-*\d]\S* (\d+)$")
-    for line in open(path):
-        if line.startswith(("ob=", "cob=")):
-            where, _, rest = line.strip().partition("=")
-            number, _, name = rest.partition(" ")
-            name = names.setdefault(number, name)
-            if where == "cob":
-                continue
-            in_loader = os.path.basename(name).startswith("ld-")
-        elif line.startswith("calls="):
-            skip = True  # the line behind it is the callee's
-        elif m := cost.match(line.rstrip()):
-            if not skip:
-                total += int(m[1])
-                loader += int(m[1]) if in_loader else 0
-            skip = False
-    return {"total": total, "loader": loader}
+    finally:
+        command.argv = argv
 
 
 def progress(text):

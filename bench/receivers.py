@@ -7,6 +7,7 @@ import sys
 from peers import ENVOI, ROOT, Target
 
 sys.path.insert(0, str(ROOT / "tests/system"))
+import callgrind  # noqa: E402, F401  (for measure)
 import certs as certificates  # noqa: E402
 import servers as real        # noqa: E402
 
