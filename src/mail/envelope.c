@@ -41,33 +41,39 @@ static size_t hash(const char *s)
 }
 
 /* Where the address stands, or the free slot that is for it. A list of 100,000 must not take a look at each before. */
-static size_t *slot_for(const struct envelope *env, const char *address)
+static struct envelope_slot *slot_for(const struct envelope *env, const char *address, size_t h)
 {
-    size_t size = 2 * env->cap, at = hash(address) % size;
-    while (env->slots[at] && !same_address(env->rcpts[env->slots[at] - 1].address, address))
-        at = (at + 1) % size;
-    return &env->slots[at];
+    size_t size = 2 * env->cap, at = h % size;
+    struct envelope_slot *slot;
+    for (; (slot = &env->slots[at])->at; at = (at + 1) % size)
+        if (slot->hash == h && same_address(env->rcpts[slot->at - 1].address, address))
+            break;
+    return slot;
 }
 
 static void grow(struct envelope *env)
 {
+    struct envelope_slot *old = env->slots;
+    size_t n = 2 * env->cap;
     env->cap = env->cap ? env->cap * 2 : 8;
     env->rcpts = xrealloc(env->rcpts, env->cap * sizeof *env->rcpts);
-    free(env->slots);
     env->slots = xcalloc(2 * env->cap, sizeof *env->slots);
-    for (size_t i = 0; i < env->n; i++)
-        *slot_for(env, env->rcpts[i].address) = i + 1;
+    for (size_t i = 0; i < n; i++)
+        if (old[i].at)
+            *slot_for(env, env->rcpts[old[i].at - 1].address, old[i].hash) = old[i];
+    free(old);
 }
 
 void envelope_add(struct envelope *env, const char *address)
 {
     if (env->n == env->cap)
         grow(env);
-    size_t *slot = slot_for(env, address);
-    if (*slot)
+    size_t h = hash(address);
+    struct envelope_slot *slot = slot_for(env, address, h);
+    if (slot->at)
         return;
     env->rcpts[env->n++] = (struct rcpt){ .address = xstrdup(address), .reply = REPLY_INIT };
-    *slot = env->n;
+    *slot = (struct envelope_slot){ h, env->n };
 }
 
 static void add_like(struct envelope *to, const struct rcpt *r)

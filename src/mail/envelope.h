@@ -27,11 +27,16 @@ struct rcpt {
 enum { DSN_NOTIFY_NEVER = 1, DSN_NOTIFY_SUCCESS = 2, DSN_NOTIFY_FAILURE = 4, DSN_NOTIFY_DELAY = 8 };
 enum dsn_return { DSN_RETURN_UNSET, DSN_RETURN_HEADERS, DSN_RETURN_FULL };
 
+/* at: index + 1 of a recipient; 0: free. */
+struct envelope_slot {
+    size_t hash, at;
+};
+
 struct envelope {
     char *sender; /* own; "" is the null sender; NULL: not known yet */
     struct rcpt *rcpts; /* own */
     size_t n, cap;
-    size_t *slots; /* own: envelope_add's hash table, index + 1 of a recipient or 0; cap * 2 of them */
+    struct envelope_slot *slots; /* own: envelope_add's hash table; cap * 2 of them */
     unsigned dsn_notify; /* DSN_NOTIFY_ bits, 0: not asked */
     enum dsn_return dsn_return;
     char *dsn_envid; /* own or NULL */
