@@ -39,6 +39,9 @@ struct deliver {
     struct session_job job;
     size_t transactions;
     bool job_open;
+    struct deliver_item item; /* what is sent now; of a feed … */
+    bool fed;               /* … and not over yet */
+    usec idle_until;        /* the feed has nothing before; USEC_NEVER: not known, or not idle */
     int source_fd;          /* what the next block waits for; -1: nothing */
     bool writing;           /* the stream is full */
     bool turned;            /* there is more to do at once */
@@ -195,11 +198,11 @@ static void requeue_too_many(struct deliver *d)
 {
     bool accepted = false;
     for (size_t i = 0; i < d->job.n; i++)
-        accepted |= d->p.env->rcpts[d->slice[i]].fate == RCPT_ACCEPTED;
-    if (!accepted || d->job.last || !message_can_rewind(d->p.message))
+        accepted |= d->item.env->rcpts[d->slice[i]].fate == RCPT_ACCEPTED;
+    if (!accepted || d->job.last || !message_can_rewind(d->item.message))
         return;
     for (size_t i = 0; i < d->job.n; i++) {
-        struct rcpt *r = &d->p.env->rcpts[d->slice[i]];
+        struct rcpt *r = &d->item.env->rcpts[d->slice[i]];
         if (r->fate == RCPT_DEFERRED && is_too_many(&r->reply))
             r->fate = RCPT_PENDING;
     }
@@ -228,28 +231,74 @@ static void keep_queue_id(struct deliver *d)
 static bool spool(struct deliver *d)
 {
     struct err e = ERR_INIT;
-    if (source_waits(d, message_source_fd(d->p.message)))
+    if (source_waits(d, message_source_fd(d->item.message)))
         return serve_input(d);
-    if (!message_spool_step(d->p.message, &e))
+    if (!message_spool_step(d->item.message, &e))
         session_fail(d->session, &e);
     return false;
+}
+
+static size_t pending_of(const struct deliver *d)
+{
+    return d->item.env ? envelope_count(d->item.env, RCPT_PENDING) : 0;
+}
+
+static bool is_full(const struct deliver *d)
+{
+    const struct caps *caps = session_caps(d->session);
+    return caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max;
+}
+
+/* The next message of the feed. true: wait, or see what became of the session. */
+static bool next_item(struct deliver *d)
+{
+    const struct deliver_feed *feed = d->p.feed;
+    if (d->fed) {
+        d->fed = false;
+        feed->done(feed->ctx, session_error(d->session));
+        free(d->queue_id);
+        d->queue_id = NULL;
+    }
+    d->item = (struct deliver_item){ 0 };
+    /* a message is not entrusted to a connection that the server has closed meanwhile */
+    while (!is_full(d) && d->transactions > 0 && !serve_input(d))
+        if (session_next(d->session) != WANT_JOB)
+            return true;
+    usec until = USEC_NEVER;
+    switch (is_full(d) ? FED_END : feed->next(feed->ctx, &d->item, &until, &d->source_fd)) {
+    case FED_MESSAGE:
+        d->fed = true;
+        d->step_deadline = 0;
+        break;
+    case FED_WAIT:
+        d->idle_until = until;
+        d->step_deadline = USEC_NEVER;
+        break;
+    case FED_END:
+        return false;
+    }
+    if (d->p.deadline == USEC_NEVER)
+        d->run_deadline = d->fed ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
+    return !d->fed;
 }
 
 static bool next_job(struct deliver *d)
 {
     struct err e = ERR_INIT;
-    struct envelope *env = d->p.env;
     const struct caps *caps = session_caps(d->session);
     if (d->job_open) {
         d->job_open = false;
         keep_queue_id(d);
         requeue_too_many(d);
     }
-    size_t pending = env ? envelope_count(env, RCPT_PENDING) : 0;
+    if (d->p.feed && pending_of(d) == 0 && next_item(d))
+        return session_next(d->session) == WANT_JOB;
+    struct envelope *env = d->item.env;
+    size_t pending = pending_of(d);
     size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : d->p.account->all_or_nothing ? SIZE_MAX : RCPTS_AT_ONCE;
     if (d->p.probe) /* a test is one transaction */
         most = SIZE_MAX;
-    if (pending == 0 || (caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max)) {
+    if (pending == 0 || is_full(d)) {
         session_no_job(d->session);
         return false;
     }
@@ -263,10 +312,10 @@ static bool next_job(struct deliver *d)
         session_fail(d->session, &e);
         return false;
     }
-    bool last = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0 || d->p.probe);
-    if (!last && !d->p.message->complete)
+    bool whole = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0 || d->p.probe);
+    if (!whole && !d->item.message->complete)
         return spool(d);
-    if (!message_rewind(d->p.message)) {
+    if (!message_rewind(d->item.message)) {
         err_set(&e, FAULT_TEMPORARY, "the message cannot be read a second time for the recipients that are left");
         session_fail(d->session, &e);
         return false;
@@ -275,11 +324,11 @@ static bool next_job(struct deliver *d)
     d->job = (struct session_job){
         .env = env,
         .rcpts = d->slice,
-        .size = message_size(d->p.message),
-        .size_about = d->p.message->size_hint,
-        .eight_bit = d->p.message->eight_bit || !d->p.message->complete,
-        .utf8_headers = message_headers_eight_bit(d->p.message),
-        .last = last,
+        .size = message_size(d->item.message),
+        .size_about = d->item.message->size_hint,
+        .eight_bit = d->item.message->eight_bit || !d->item.message->complete,
+        .utf8_headers = message_headers_eight_bit(d->item.message),
+        .last = whole && d->item.last,
     };
     for (size_t i = 0; i < env->n && d->job.n < most; i++)
         if (env->rcpts[i].fate == RCPT_PENDING)
@@ -361,12 +410,12 @@ static bool serve_body(struct deliver *d)
     struct err e = ERR_INIT;
     const char *block;
     size_t n;
-    int fd = message_wait_fd(d->p.message);
+    int fd = message_wait_fd(d->item.message);
     if (source_waits(d, fd))
         return serve_input(d);
-    if (fd >= 0 && message_pull(d->p.message, &e) && message_wait_fd(d->p.message) >= 0)
+    if (fd >= 0 && message_pull(d->item.message, &e) && message_wait_fd(d->item.message) >= 0)
         return false;
-    if (err_is_set(&e) || !message_next(d->p.message, &block, &n, &e)) {
+    if (err_is_set(&e) || !message_next(d->item.message, &block, &n, &e)) {
         session_fail(d->session, &e);
         return false;
     }
@@ -469,7 +518,7 @@ static void start_session(struct deliver *d)
         .auth = !d->p.look && !d->p.hop->exchanger && strcmp(a->auth, "off") != 0,
         .etrn = d->p.etrn,
         .all_or_nothing = a->all_or_nothing,
-        .requiretls = a->requiretls && d->p.env,
+        .requiretls = a->requiretls && (d->p.env || d->p.feed),
         .timeout = a->timeout,
         .probe = d->probe.session,
         .hub = d->p.hub,
@@ -551,6 +600,7 @@ static bool step(struct task *t)
     struct err e = ERR_INIT;
     d->writing = d->turned = false;
     d->source_fd = -1;
+    d->idle_until = USEC_NEVER;
     if (overdue(d))
         return true;
     if (d->state == DIALLING) {
@@ -586,6 +636,7 @@ static void waits(const struct task *t, struct pollset *ps)
     }
     pollset_until(ps, d->turned ? 0 : usec_min(d->step_deadline, opening_deadline(d)));
     stream_waits(d->stream, true, d->writing, ps);
+    pollset_until(ps, d->idle_until);
     if (d->source_fd >= 0)
         pollset_add(ps, d->source_fd, POLLIN);
 }
@@ -623,7 +674,8 @@ static struct dial *start_dial(const struct deliver *d)
 struct deliver *deliver_new(const struct deliver_params *p)
 {
     struct deliver *d = xcalloc(1, sizeof *d);
-    *d = (struct deliver){ .task = { step, waits }, .p = *p, .source_fd = -1, .open_by = USEC_NEVER };
+    *d = (struct deliver){ .task = { step, waits }, .p = *p, .item = { p->env, p->message, true }, .source_fd = -1,
+                           .idle_until = USEC_NEVER, .open_by = USEC_NEVER };
     if (p->probe)
         d->probe = *p->probe;
     d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;

@@ -34,23 +34,49 @@ struct deliver_probe {
     bool keep_pem;                 /* EV_CERTIFICATE has `pem` */
 };
 
+struct deliver;
+
+/* Message after message over one connection, for who has several; one alone (env, message) is a feed of one. */
+struct deliver_item {
+    struct envelope *env;          /* borrowed until `done`, or until the delivery is freed; fates are set */
+    struct message *message;       /* borrowed as env */
+    bool last;                     /* nothing follows over this connection: QUIT may leave together with it */
+};
+enum deliver_fed {
+    FED_MESSAGE,
+    FED_WAIT,                      /* nothing now: asked again at *until, or when *fd (-1: none) is readable */
+    FED_END,
+};
+struct deliver_feed {
+    void *ctx;
+    enum deliver_fed (*next)(void *ctx, struct deliver_item *item, usec *until, int *fd);
+    /* The server has said what there is to say about the item, and the connection goes on. e: what was wrong with the
+     * message as a whole. For what a connection ends with this is not called: deliver_result() tells then. */
+    void (*done)(void *ctx, const struct err *e);
+};
+
 struct deliver_params {
     const struct account *account; /* borrowed */
     const struct hop *hop;         /* borrowed */
     struct envelope *env;          /* borrowed; fates are set. NULL: there is nothing to send */
     struct message *message;       /* borrowed; NULL with env */
+    const struct deliver_feed *feed; /* borrowed; in place of env and message. NULL: none */
     const char *etrn;              /* borrowed: start this queue of the server; NULL: none */
     bool look;                     /* the server is only looked at: nobody logs in, and any certificate will do */
     const struct deliver_probe *probe; /* borrowed; NULL: none */
     struct credentials *credentials;           /* borrowed */
     struct hub *hub;               /* borrowed */
     unsigned connection;
-    usec deadline;                 /* of the whole run; USEC_NEVER: `deadline auto` */
+    usec deadline;                 /* of the whole run; USEC_NEVER: `deadline auto`, each message of a feed anew */
 };
 
 /* What TLS must be on this hop; strings are the account's and the hop's. The password of an encrypted key is the
  * credentials'. */
 struct tls_params deliver_tls_params(const struct account *a, const struct hop *hop, struct credentials *c);
+
+/* A mistake that needs no connection to be found must not cost one; nor must a server wait for a password to be
+ * typed. */
+bool deliver_check(const struct account *a, const struct hop *hop, struct credentials *c, struct err *e);
 
 /* Emits EV_TLS and EV_CERTIFICATE. NULL: nothing. */
 void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_facts *f);
@@ -58,8 +84,6 @@ void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_fac
 /* Where a hop's failures are only reported (hop.report): EV_WARNING with what a policy in force would have refused. f
  * NULL: the connection is in clear. */
 void deliver_tls_report(struct hub *hub, unsigned connection, const struct hop *hop, const struct tls_facts *f);
-
-struct deliver;
 
 struct deliver *deliver_new(const struct deliver_params *p);
 struct task *deliver_task(struct deliver *d);
@@ -80,7 +104,7 @@ void deliver_abort(struct deliver *d, struct err *e);
 /* The answer to ETRN; NULL: none came. Valid as long as d. */
 const struct reply *deliver_etrn_reply(const struct deliver *d);
 
-/* The queue id in the reply to the message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as long
+/* The queue id in the reply to the (last) message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as long
  * as d. */
 const char *deliver_queue_id(const struct deliver *d);
 

@@ -41,6 +41,15 @@ struct tls_params deliver_tls_params(const struct account *a, const struct hop *
     return p;
 }
 
+bool deliver_check(const struct account *a, const struct hop *hop, struct credentials *c, struct err *e)
+{
+    struct tls_params tls = deliver_tls_params(a, hop, c);
+    const struct buf *secret;
+    if (hop->tls != SESSION_TLS_OFF && !tls_params_check(&tls, e))
+        return false;
+    return !credentials_needed(a) || credentials_secret(c, &secret, e);
+}
+
 static void tell_certificate(struct hub *hub, unsigned connection, size_t depth, const struct tls_certificate *c)
 {
     const long long now = time(NULL);

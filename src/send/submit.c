@@ -25,18 +25,6 @@ struct submission {
     usec deadline; /* of the whole run */
 };
 
-/* A mistake that needs no connection to be found must not cost one; nor must a server wait for a password to be
- * typed. */
-static bool check_before_connecting(struct submission *s, struct err *e)
-{
-    const struct account *a = s->p->account;
-    struct tls_params tls = deliver_tls_params(a, &s->route.v[0], &s->credentials);
-    const struct buf *secret;
-    if (s->route.v[0].tls != SESSION_TLS_OFF && !tls_params_check(&tls, e))
-        return false;
-    return !credentials_needed(a) || credentials_secret(&s->credentials, &secret, e);
-}
-
 static void run_alone(struct relay *r)
 {
     struct task *task = relay_task(r);
@@ -84,7 +72,7 @@ static bool deliver(struct submission *s, struct err *e)
         direct_deliver(s->p, &s->credentials, s->deadline, &s->report, &s->failure);
         return true;
     }
-    if (!route_find(&s->route, s->p->account, e) || !check_before_connecting(s, e))
+    if (!route_find(&s->route, s->p->account, e) || !deliver_check(s->p->account, &s->route.v[0], &s->credentials, e))
         return false;
     deliver_to_smarthost(s);
     return true;
