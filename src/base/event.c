@@ -48,6 +48,7 @@ static const struct {
     [EV_RESULT]         = { "result", "# {exitcode}[[, {smtpstatus}]][[, queued as {queueid}]][[, TLS {tlspolicy}]]"
                                       "[[, {mailsize} octets]]"
                                       "[[ in {ms} ms]][[: {errormsg}]]" },
+    [EV_MESSAGE]        = { "message", "# message {number}[[ of {total}]], {id}: {outcome}[[: {errormsg}]]" },
     [EV_RECEIVED]       = { "received", "# received {octets} octets from <{from}>[[ for {recipients}]]"
                                         "[[, stored in {stored}]][[, peer {peer}]]" },
     [EV_LISTENING]      = { "listening", "# listening on {address}[[ port {port}]][[, TLS {tls}]]" },

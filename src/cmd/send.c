@@ -56,7 +56,7 @@ static bool early_sender(struct run *r, struct err *e)
         return true;
     if (r->opt.from)
         return address_parse_one(r->opt.from, true, &r->env.sender, e);
-    return !r->opt.read_envelope_from || prepare_sender(&r->message, &r->env.sender, e);
+    return !r->opt.read_envelope_from || r->opt.batch || prepare_sender(&r->message, &r->env.sender, e);
 }
 
 bool send_choose_account(struct run *r, struct err *e)
@@ -189,6 +189,8 @@ static void warn(void *ctx, const struct event *ev)
 /* Straight to mail exchangers several dialogues may go on at once. */
 static bool has_several_dialogues(const struct run *r)
 {
+    if (r->opt.batch)
+        return r->opt.connections > 1;
     const char *first = r->account.mx && r->env.n > 0 ? address_domain(r->env.rcpts[0].address) : NULL;
     for (size_t i = 1; i < r->env.n && first; i++) {
         const char *other = address_domain(r->env.rcpts[i].address);
@@ -198,7 +200,7 @@ static bool has_several_dialogues(const struct run *r)
     return false;
 }
 
-static bool listen_to_events(struct run *r, struct err *e)
+bool send_listen(struct run *r, struct err *e)
 {
     FILE *out = stderr;
     if (r->opt.transcript) {
@@ -221,11 +223,11 @@ static bool listen_to_events(struct run *r, struct err *e)
     }
     if (out != stderr || r->opt.verbose == 0)
         hub_listen(&r->hub, EV_MASK(EV_WARNING) | EV_MASK(EV_ADVICE), warn, NULL);
-    if (r->opt.progress == TRI_ON || (r->opt.progress == TRI_AUTO && isatty(STDERR_FILENO) && r->opt.verbose == 0)) {
+    if (!r->opt.batch && (r->opt.progress == TRI_ON || (r->opt.progress == TRI_AUTO && isatty(STDERR_FILENO) && r->opt.verbose == 0))) {
         r->progress = (struct show_progress){ .out = stderr, .least = r->opt.progress == TRI_ON ? 0 : PROGRESS_LEAST };
         show_progress_open(&r->progress, &r->hub);
     }
-    if (r->opt.json)
+    if (r->opt.json && !r->opt.batch)
         r->report = show_report_open(&r->hub);
     if (is_inquiry(r))
         return true; /* the log is of mail */
@@ -259,7 +261,7 @@ static bool ask_server(struct run *r, struct err *e)
         return false;
     if (r->opt.pretend)
         return account_print(&r->account, stdout);
-    if (!listen_to_events(r, e))
+    if (!send_listen(r, e))
         return false;
     struct serverinfo *info = NULL;
     if (r->opt.serverinfo && !r->opt.json)
@@ -287,26 +289,32 @@ static bool print_instead(struct run *r, struct err *e)
     return !err_is_set(e);
 }
 
+bool send_address(struct run *r, struct err *e)
+{
+    return ask_recipients(r, e) && fill_envelope(r, e) && prepare(r, e);
+}
+
 bool send_taken(struct run *r, struct err *e)
 {
-    return send_choose_account(r, e) && fill_envelope(r, e) && prepare(r, e) && listen_to_events(r, e) && deliver(r, e);
+    return send_choose_account(r, e) && fill_envelope(r, e) && prepare(r, e) && send_listen(r, e) && deliver(r, e);
 }
 
 bool send_message(struct run *r, struct err *e)
 {
     if (is_inquiry(r))
         return ask_server(r, e);
+    if (r->opt.batch)
+        return send_batch(r, e);
     bool needs_message_first = r->opt.read_envelope_from && !r->opt.from;
     if ((needs_message_first && !take_message(r, e)) || !send_choose_account(r, e))
         return false;
     if (r->opt.pretend)
         return account_print(&r->account, stdout);
-    if ((!needs_message_first && !take_message(r, e)) || !ask_recipients(r, e) || !fill_envelope(r, e)
-        || !prepare(r, e))
+    if ((!needs_message_first && !take_message(r, e)) || !send_address(r, e))
         return false;
     if (r->opt.dry_run)
         return print_instead(r, e);
-    return listen_to_events(r, e) && deliver(r, e);
+    return send_listen(r, e) && deliver(r, e);
 }
 
 void send_init(struct run *r)
@@ -344,7 +352,7 @@ int send_fail(struct run *r, struct err *e)
     /* not bound where the command line is what is wrong */
     const char *json = settings_text(&r->settings[OF_RUN], "json");
     r->opt.json = json && strcmp(json, "off") != 0;
-    if (r->opt.json && !r->report) {
+    if (r->opt.json && !r->report && !r->opt.batch) {
         r->report = show_report_open(&r->hub);
         emit(&r->hub, 0, EV_RESULT,
              F_STR("account", r->account.name),

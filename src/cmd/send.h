@@ -59,6 +59,15 @@ bool send_message(struct run *r, struct err *e);
 /* The same for a message that was taken already: env.sender, `asked` and the message are filled. */
 bool send_taken(struct run *r, struct err *e);
 
+/* Fills the envelope of the message that is there, and prepares the message. */
+bool send_address(struct run *r, struct err *e);
+
+/* Opens the transcript, the log and what else the options ask for on the hub. */
+bool send_listen(struct run *r, struct err *e);
+
+/* The messages of a box (send_batch.c). */
+bool send_batch(struct run *r, struct err *e);
+
 /* Does the command line say what the message is, so that standard input is none? send_compose makes it
  * (send_compose.c). */
 bool send_composes(const struct run *r);

@@ -31,6 +31,16 @@ static bool check_envid(const char *envid, struct err *e)
     return err_hint(e, "it has at most %d characters; '+', '=' and blanks count as three", ENVID_MAX);
 }
 
+static bool check_no_batch(const struct settings *send, struct err *e)
+{
+    static const char *const rows[] = { "batch_format", "connections", "report", "resume", "retry_uncertain" };
+    static const char *const words[] = { "batch-format", "connections", "report", "resume", "retry-uncertain" };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (settings_text(send, rows[i]))
+            return err_set(e, FAULT_USAGE, "--%s goes with --batch only", words[i]);
+    return true;
+}
+
 /* Every send option that was said is a switch or bound by its row, but -v and -d. */
 bool send_options_bind(struct send_options *so, const struct settings *send, const struct settings *account,
                        struct err *e)
@@ -49,6 +59,8 @@ bool send_options_bind(struct send_options *so, const struct settings *send, con
     }
     if (so->serverinfo && so->rmqs)
         return err_set(e, FAULT_USAGE, "--serverinfo and --rmqs do not go together");
+    if (!so->batch && !check_no_batch(send, e))
+        return false;
     if (so->rmqs && strpbrk(so->rmqs, " \t")) {
         err_set(e, FAULT_USAGE, "'%s' is no name of a queue", so->rmqs);
         return err_hint(e, "--rmqs takes a host, @domain or #queue");
@@ -324,6 +336,28 @@ static void derive_words(struct account *a)
         replace(&a->syslog, option_switch(a->syslog) ? xstrdup("LOG_USER") : NULL);
 }
 
+/* "30/min": evenly, so that no minute, wherever it begins, sees more. */
+static bool derive_rate(struct account *a, struct err *e)
+{
+    static const struct { const char *words; usec unit; } units[] = {
+        { " s sec second ", USEC_PER_SEC }, { " m min minute ", 60 * USEC_PER_SEC },
+        { " h hour ", 3600 * USEC_PER_SEC }, { " d day ", 24 * 3600 * USEC_PER_SEC },
+    };
+    const char *slash = a->rate ? strchr(a->rate, '/') : NULL;
+    if (!a->rate || option_switch(a->rate) == 0)
+        return true;
+    char *number = xstrndup(a->rate, slash ? (size_t)(slash - a->rate) : 0), *unit = xasprintf(" %s ", slash ? slash + 1 : "");
+    long long n;
+    bool ok = slash && !strchr(slash + 1, ' ') && ascii_number(number, 1, USEC_PER_SEC, &n);
+    for (size_t i = 0; ok && i < sizeof units / sizeof *units; i++)
+        if (ascii_icontains(units[i].words, unit))
+            a->rate_interval = (units[i].unit + n - 1) / n;
+    free(number);
+    free(unit);
+    return a->rate_interval > 0 || wrong(a, "rate", e, "'rate' is not as '30/min'",
+                                         "it is a number, a slash, and s, min, h or day; or off");
+}
+
 static void warn_about_port(struct account *a)
 {
     if (a->tls != ACCOUNT_TLS_ON)
@@ -518,7 +552,7 @@ bool account_bind(struct account *a, const struct rc_account *chosen, const stru
     derive_domain(a);
     derive_words(a);
     if (!derive_mx(a, chosen && !*chosen->name, e) || !derive_tls_and_port(a, e) || !check_server(a, e)
-        || (a->mx && !check_mx(a, e)) || (a->requiretls && !check_requiretls(a, e)) || !check_login(a, e))
+        || !derive_rate(a, e) || (a->mx && !check_mx(a, e)) || (a->requiretls && !check_requiretls(a, e)) || !check_login(a, e))
         return false;
     warn_about_port(a);
     return true;

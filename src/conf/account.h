@@ -45,6 +45,9 @@ struct account {
     char *proxy_user, *proxy_password;
     usec timeout;              /* per step; 0 (unset, off): the session's rows' own */
     usec deadline;             /* whole run; 0: auto */
+    char *rate;                /* of a batch: "30/min"; NULL: unset … */
+    usec rate_interval;        /* bound: … so long from one message to the next; 0: no limit */
+    long max_per_connection;   /* messages of a batch; 0: no limit */
     int protocol;              /* enum account_protocol */
     char *domain;
     bool ipv4_only, ipv6_only; /* -4, -6 */
@@ -101,6 +104,12 @@ struct send_options {
     bool dry_run, pretend;
     bool serverinfo;           /* -S */
     char *rmqs;                /* host, @domain or #queue */
+    char *batch;               /* a file, Maildir, @list or "-": many messages */
+    int batch_format;          /* enum box_format */
+    long connections;
+    char *report;              /* file or "-" */
+    char *resume;              /* a journal */
+    bool retry_uncertain;
     bool json;
     int verbose;               /* -v 1, -d 2 */
     bool timings;              /* times in the transcript */

@@ -1,6 +1,8 @@
 /* account_options: the table. One row per option of an account and of a send; what the rows bind to is in account.h. */
 #include "conf/account.h"
 
+#include <limits.h>
+
 #define A(member) .at = offsetof(struct account, member)
 #define S(member) .at = offsetof(struct send_options, member)
 #define BY_HAND .at = OPTION_BY_HAND
@@ -18,6 +20,7 @@ enum {
     MULTI = OPTION_MULTI,
     OPTIONAL = OPTION_VALUE_OPTIONAL,
     PORT_MAX = 65535,
+    BATCH_CONNECTIONS_MAX = 100,
     MSS_LEAST = 88,   /* what Linux takes (TCP_MIN_MSS) */
     MSS_MAX = 32767,  /* (MAX_TCP_WINDOW) */
 };
@@ -42,6 +45,7 @@ static const char *const system_word[] = { "system", NULL };
 static const char *const tls_levels[] = {
     "none", "may", "encrypt", "dane", "dane-only", "verify", "fingerprint", NULL, /* enum tls_level of send/policy.h */
 };
+static const char *const batch_formats[] = { "auto", "mbox", "maildir", "list", "nul", NULL }; /* enum box_format */
 static const char *const sendmail_modes[] = { "m", NULL };
 
 static const struct option account_rows[] = {
@@ -76,6 +80,10 @@ static const struct option account_rows[] = {
       .help = "longest wait for one step (60 s, 600 s at the end of the message)" },
     { .name = "deadline", .group = "Server", .type = OPTION_SECONDS, .flags = BOTH, .arg = "TIME|auto", .def = "auto",
       A(deadline), .help = "longest time for everything" },
+    { .name = "rate", .group = "Server", .type = OPTION_TEXT, .flags = BOTH, .arg = "N/UNIT|off", A(rate),
+      .help = "so many messages of a batch each s, min or h" },
+    { .name = "max_per_connection", .group = "Server", .type = OPTION_NUMBER, .flags = BOTH, .arg = "N", .min = 1,
+      .max = LONG_MAX, A(max_per_connection), .help = "messages of a batch over one connection" },
     { .name = "proxy_host", .group = "Server", .type = OPTION_TEXT, .flags = BOTH | WIRE, .arg = "HOST", A(proxy_host),
       .help = "connect through this proxy; http://HOST:PORT for HTTP CONNECT" },
     { .name = "proxy_port", .group = "Server", .type = OPTION_NUMBER, .flags = BOTH, .arg = "PORT", .min = 1,
@@ -219,6 +227,20 @@ static const struct option send_rows[] = {
     { .name = "attach_name", PART, .arg = "NAME", .help = "name of the next file; '' is none" },
     { .name = "attach_id", PART, .arg = "ID", .help = "Content-ID of the next file (its name, where inline)" },
     { .name = "attach_charset", PART, .arg = "CHARSET", .help = "charset of the next text (utf-8)" },
+
+    { .name = "batch", .group = "Batch", .type = OPTION_FILE, .flags = ARGV, .arg = "FILE|MAILDIR|@LIST|-",
+      S(batch), .help = "send every message of an mbox, a Maildir, a list of files" },
+    { .name = "batch_format", .group = "Batch", .type = OPTION_WORD, .flags = ARGV, .arg = "FORMAT",
+      .words = batch_formats, .def = "auto", S(batch_format),
+      .help = "what it is: mbox, maildir, list, or nul: a NUL behind each message" },
+    { .name = "connections", .group = "Batch", .type = OPTION_NUMBER, .flags = ARGV, .arg = "N", .min = 1,
+      .max = BATCH_CONNECTIONS_MAX, .def = "4", S(connections), .help = "so many at once" },
+    { .name = "report", .group = "Batch", .type = OPTION_FILE, .flags = ARGV, .arg = "FILE|-", .def = "-",
+      S(report), .help = "where a JSON line for each message goes (standard output)" },
+    { .name = "resume", .group = "Batch", .type = OPTION_FILE, .flags = ARGV, .arg = "FILE", S(resume),
+      .help = "keep a journal there; go on where an earlier run left off" },
+    { .name = "retry_uncertain", .group = "Batch", .type = OPTION_FLAG, .flags = ARGV, .def = "off",
+      S(retry_uncertain), .help = "send again what an earlier run may have sent" },
 
     { .name = "dry_run", .group = "Mode", .type = OPTION_FLAG, .flags = ARGV, .def = "off", S(dry_run),
       .help = "print envelope and message, send nothing" },

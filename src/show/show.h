@@ -78,6 +78,23 @@ struct show_report;
 struct show_report *show_report_open(struct hub *h);
 void show_report_close(struct show_report *r, FILE *out); /* writes and frees; out NULL: only frees */
 
+/* A JSON object and line for each message of a batch (EV_MESSAGE, with what EV_RECIPIENT and EV_RESULT said before), in
+ * the order of their numbers: what is over before its turn is held. */
+struct show_batch;
+struct show_batch *show_batch_open(struct hub *h, FILE *out); /* both borrowed */
+void show_batch_close(struct show_batch *b);
+
+/* A bar on a terminal while the messages of a batch go out: how many, how fast, how long still. */
+struct show_batch_progress {
+    FILE *out;
+    /* private */
+    usec drawn;
+    int64_t octets, failed, n;
+    bool visible;
+};
+void show_batch_progress_open(struct show_batch_progress *p, struct hub *h); /* borrowed until the hub is freed */
+void show_batch_progress_wipe(struct show_batch_progress *p);
+
 /* msmtp's log line from EV_RESULT: to a file (appended under a lock) or syslog. A failure to log becomes a warning on
  * stderr, never an error. */
 struct show_log { const char *file; const char *time_format; const char *syslog_facility; const char *progname; };
