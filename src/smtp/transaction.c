@@ -467,13 +467,14 @@ bool transaction_chunk_reply(struct session *s, const struct command *c, const s
     return true;
 }
 
-/* All final replies are there; the best of them speaks for the message. */
-static void conclude(struct session *s)
+/* All final replies are there; the best of them speaks for the message. What a refused chunk leaves of the transaction
+ * is not said (RFC 3030 2). */
+static void conclude(struct session *s, const struct command *c)
 {
     const struct reply *r = &s->data_reply;
 
     s->t.data = DATA_OVER;
-    s->open = false;
+    s->open = c->kind == CMD_BDAT_LAST && !reply_ok(r);
     if (s->t.accepted > 0 && !reply_ok(r))
         session_refused(s, r, FAULT_MESSAGE, reply_temporary(r) ? "the server does not take the message now"
                                                                 : "the server refused the message");
@@ -531,7 +532,6 @@ bool transaction_message_reply(struct session *s, const struct command *c, const
 {
     struct transaction *t = &s->t;
 
-    (void)c;
     if (r->code == 353 && s->p.probe.prdr && !t->prdr && body_handed_out(s)) {
         t->prdr = true;
         return false;
@@ -553,7 +553,7 @@ bool transaction_message_reply(struct session *s, const struct command *c, const
     if (s->p.lmtp && !settle_next(s, r))
         return false;
     transaction_settle_all(s, r);
-    conclude(s);
+    conclude(s, c);
     return true;
 }
 
