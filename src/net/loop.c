@@ -126,15 +126,29 @@ static void take_signals(const sigset_t *mask)
     sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
-static bool run(struct task *const *tasks, size_t n, const sigset_t *mask)
+static size_t step_all(struct task *const *tasks, size_t n, struct watch *watches)
+{
+    size_t finished = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!watches[i].finished)
+            finished += watches[i].finished = tasks[i]->step(tasks[i]);
+    return finished;
+}
+
+static bool run(struct task *const *tasks, size_t n, const sigset_t *mask, const struct loop_patience *patience)
 {
     struct watch *watches = xcalloc(n ? n : 1, sizeof *watches);
     struct pollset ps = POLLSET_INIT;
-    size_t left = n;
-    for (size_t i = 0; i < n; i++)
-        left -= watches[i].finished = tasks[i]->step(tasks[i]);
+    size_t left = n - step_all(tasks, n, watches);
 
-    while (left > 0 && !caught) {
+    while (left > 0 && (!caught || patience)) {
+        if (caught) {
+            patience->first(patience->ctx, caught);
+            patience = NULL;
+            caught = 0;
+            left -= step_all(tasks, n, watches);
+            continue;
+        }
         pollset_reset(&ps);
         for (size_t i = 0; i < n; i++)
             if (!watches[i].finished)
@@ -143,7 +157,7 @@ static bool run(struct task *const *tasks, size_t n, const sigset_t *mask)
             continue;
         take_signals(mask);
         if (caught)
-            break;
+            continue;
         usec now = clock_now();
         for (size_t i = 0; i < n; i++)
             if (!watches[i].finished && watch_due(&watches[i], &ps, now))
@@ -164,6 +178,11 @@ enum { ENDING = sizeof ending / sizeof *ending };
 
 bool loop_run(struct task *const *tasks, size_t n, int *signal_number)
 {
+    return loop_run_patiently(tasks, n, NULL, signal_number);
+}
+
+bool loop_run_patiently(struct task *const *tasks, size_t n, const struct loop_patience *patience, int *signal_number)
+{
     const struct sigaction ours = { .sa_handler = on_signal };
     struct sigaction theirs[ENDING];
     sigset_t blocked, before;
@@ -177,7 +196,7 @@ bool loop_run(struct task *const *tasks, size_t n, int *signal_number)
     }
     /* They arrive only during the sleep and behind it, never between the look at `caught` and it. */
     sigprocmask(SIG_BLOCK, &blocked, &before);
-    bool all = run(tasks, n, &before);
+    bool all = run(tasks, n, &before, patience);
     if (signal_number)
         *signal_number = caught;
     for (size_t i = 0; i < ENDING; i++)

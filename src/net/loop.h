@@ -41,4 +41,12 @@ struct task {
  * Before and after, the signals do what they did; one that was ignored stays ignored. */
 bool loop_run(struct task *const *tasks, size_t n, int *signal_number);
 
+/* The same where only the second signal ends it: at the first its number is told to `first`, and every task is stepped
+ * once more, so that it can come to an end itself. patience NULL: none. */
+struct loop_patience {
+    void (*first)(void *ctx, int signal_number);
+    void *ctx;
+};
+bool loop_run_patiently(struct task *const *tasks, size_t n, const struct loop_patience *patience, int *signal_number);
+
 #endif

@@ -594,16 +594,20 @@ static bool init(struct batch *b, struct err *e)
     return deliver_check(b->p->account, &b->runners[0].route.v[0], &b->credentials, e);
 }
 
+static void end_soon(void *ctx, int signal_number)
+{
+    struct batch *b = ctx;
+    b->signal = signal_number;
+    emit(b->p->hub, 0, EV_ADVICE, F_STR("text", "what is under way is finished; a second signal ends it at once"));
+}
+
 static void run_tasks(struct batch *b)
 {
     struct task **tasks = xcalloc(b->n, sizeof *tasks);
     int number = 0;
     for (size_t i = 0; i < b->n; i++)
         tasks[i] = &b->runners[i].task;
-    if (!loop_run(tasks, b->n, &b->signal)) {
-        emit(b->p->hub, 0, EV_ADVICE, F_STR("text", "what is under way is finished; a second signal ends it at once"));
-        loop_run(tasks, b->n, &number);
-    }
+    loop_run_patiently(tasks, b->n, &(struct loop_patience){ end_soon, b }, &number);
     for (size_t i = 0; i < b->n; i++) {
         struct runner *r = &b->runners[i];
         if (!r->deliver || !r->handed)
