@@ -97,7 +97,8 @@ static bool look_up(const struct account *a, const struct envelope *asked, struc
     struct strlist hosts = STRLIST_INIT;
     struct aliases aliases = ALIASES_INIT;
     bool ok = true, any = false;
-    recipients_hosts(&hosts);
+    if (a->aliases)
+        recipients_hosts(&hosts);
     for (size_t i = 0; a->aliases && i < asked->n; i++)
         any |= is_local(&hosts, asked->rcpts[i].address);
     if (any)
