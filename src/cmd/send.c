@@ -200,6 +200,12 @@ static bool has_several_dialogues(const struct run *r)
     return false;
 }
 
+bool send_shows_progress(const struct run *r)
+{
+    return r->opt.progress == TRI_ON
+           || (r->opt.progress == TRI_AUTO && isatty(STDERR_FILENO) && r->opt.verbose == 0);
+}
+
 bool send_listen(struct run *r, struct err *e)
 {
     FILE *out = stderr;
@@ -223,7 +229,7 @@ bool send_listen(struct run *r, struct err *e)
     }
     if (out != stderr || r->opt.verbose == 0)
         hub_listen(&r->hub, EV_MASK(EV_WARNING) | EV_MASK(EV_ADVICE), warn, NULL);
-    if (!r->opt.batch && (r->opt.progress == TRI_ON || (r->opt.progress == TRI_AUTO && isatty(STDERR_FILENO) && r->opt.verbose == 0))) {
+    if (!r->opt.batch && send_shows_progress(r)) {
         r->progress = (struct show_progress){ .out = stderr, .least = r->opt.progress == TRI_ON ? 0 : PROGRESS_LEAST };
         show_progress_open(&r->progress, &r->hub);
     }

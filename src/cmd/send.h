@@ -64,6 +64,7 @@ bool send_address(struct run *r, struct err *e);
 
 /* Opens the transcript, the log and what else the options ask for on the hub. */
 bool send_listen(struct run *r, struct err *e);
+bool send_shows_progress(const struct run *r); /* a bar is asked for, or auto and fitting */
 
 /* The messages of a box (send_batch.c). */
 bool send_batch(struct run *r, struct err *e);

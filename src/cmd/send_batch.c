@@ -99,7 +99,7 @@ static bool run_batch(struct run *r, struct box *box, struct journal *journal, F
     struct show_batch_progress bar = { .out = stderr };
     struct batch_end end;
     struct show_batch *lines = show_batch_open(&r->hub, out);
-    if (r->opt.progress == TRI_ON || (r->opt.progress == TRI_AUTO && isatty(STDERR_FILENO) && r->opt.verbose == 0))
+    if (send_shows_progress(r))
         show_batch_progress_open(&bar, &r->hub);
     bool ok = batch_run(&params, &end, e);
     show_batch_progress_wipe(&bar);

@@ -346,7 +346,8 @@ static bool derive_rate(struct account *a, struct err *e)
     const char *slash = a->rate ? strchr(a->rate, '/') : NULL;
     if (!a->rate || option_switch(a->rate) == 0)
         return true;
-    char *number = xstrndup(a->rate, slash ? (size_t)(slash - a->rate) : 0), *unit = xasprintf(" %s ", slash ? slash + 1 : "");
+    char *number = xstrndup(a->rate, slash ? (size_t)(slash - a->rate) : 0);
+    char *unit = xasprintf(" %s ", slash ? slash + 1 : "");
     long long n;
     bool ok = slash && !strchr(slash + 1, ' ') && ascii_number(number, 1, USEC_PER_SEC, &n);
     for (size_t i = 0; ok && i < sizeof units / sizeof *units; i++)
@@ -552,7 +553,8 @@ bool account_bind(struct account *a, const struct rc_account *chosen, const stru
     derive_domain(a);
     derive_words(a);
     if (!derive_mx(a, chosen && !*chosen->name, e) || !derive_tls_and_port(a, e) || !check_server(a, e)
-        || !derive_rate(a, e) || (a->mx && !check_mx(a, e)) || (a->requiretls && !check_requiretls(a, e)) || !check_login(a, e))
+        || !derive_rate(a, e) || (a->mx && !check_mx(a, e)) || (a->requiretls && !check_requiretls(a, e))
+        || !check_login(a, e))
         return false;
     warn_about_port(a);
     return true;

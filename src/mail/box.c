@@ -45,7 +45,8 @@ static bool cannot_read(const char *path, int why, struct err *e)
 static bool wrong_kind(const char *path, const char *what, struct err *e)
 {
     err_set(e, FAULT_USAGE, "'%s' is %s", path, what);
-    return err_hint(e, "--batch takes an mbox, a Maildir, @LIST of file names, or - for messages with a NUL behind each");
+    return err_hint(e, "--batch takes an mbox, a Maildir, @LIST of file names, or - for messages with a NUL behind "
+                       "each");
 }
 
 /* ---- names ---- */

@@ -42,8 +42,8 @@ enum box_found box_next(struct box *b, struct box_item *item, struct err *e);
 int box_wait_fd(const struct box *b);
 bool box_is_pipe(const struct box *b); /* what follows may be long in coming */
 
-/* Reads the item's message into m, which was initialised; again only where not all of it was held in memory. What of it is not in memory is read from item->fd. Errors:
- * message_read's, and FAULT_NO_INPUT: no file, not readable, empty. */
+/* Reads the item's message into m, which was initialised; again only where not all of it was held in memory. What of it
+ * is not in memory is read from item->fd. Errors: message_read's, and FAULT_NO_INPUT: no file, not readable, empty. */
 bool box_message(struct box_item *item, struct message *m, struct err *e);
 
 #endif

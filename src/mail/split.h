@@ -3,7 +3,8 @@
  *
  * mbox: a line that begins with "From " begins a message, wherever it stands; it is no part of it, nor is one empty
  * line before the next such line or the end. A line of one or more '>' and "From " has lost its first '>' (mboxrd). An
- * mboxo looks the same but for text that was quoted before. The stream may begin with empty lines, with nothing else. */
+ * mboxo looks the same but for text that was quoted before. The stream may begin with empty lines, and with
+ * nothing else. */
 #ifndef MAIL_SPLIT_H
 #define MAIL_SPLIT_H
 

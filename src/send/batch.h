@@ -15,7 +15,7 @@
 #include "send/journal.h"
 
 enum {
-    BATCH_WINDOW = 1024, /* so many messages at most are begun, or over and not told, beyond the first that is not over */
+    BATCH_WINDOW = 1024, /* so many messages at most are taken beyond the first that is not over */
 };
 
 /* How it went for one message. */
