@@ -53,8 +53,8 @@ enum event_kind {
     EV_CLOSED,      /* reason; "dropped": we did, without a word */
     EV_RESULT,      /* the end of one delivery: the fields of the log line, in its order */
     EV_MESSAGE,     /* of a batch, behind its EV_RESULT if it was tried: number (from 1), total (where known), id,
-                       outcome, octets and octets_total (of the source read so far, where known), failed (bool); where it was not
-                       tried: errormsg, hint, fault */
+                       outcome, octets and octets_total (of the source read so far, where known), failed
+                       (bool); where it was not tried: errormsg, hint, fault */
     EV_RECEIVED,    /* sink: from, recipients (list), octets, stored, peer, helo, protocol, tls (version), user,
                        parameters (list), message_id, sha256 */
     EV_LISTENING,   /* sink: address, port, tls */

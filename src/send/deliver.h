@@ -104,8 +104,8 @@ void deliver_abort(struct deliver *d, struct err *e);
 /* The answer to ETRN; NULL: none came. Valid as long as d. */
 const struct reply *deliver_etrn_reply(const struct deliver *d);
 
-/* The queue id in the reply to the (last) message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid as
- * long as d. */
+/* The queue id in the reply to the (last) message, if it holds one ("250 2.0.0 Ok: queued as 4X…"); NULL: none. Valid
+ * as long as d. */
 const char *deliver_queue_id(const struct deliver *d);
 
 /* How it ended, for the choice of another way. Valid as long as d. */

@@ -483,6 +483,16 @@ def test_a_slow_pipe(tmp_path, sink):
     running.stdout.close()
 
 
+def test_progress(tmp_path, sink):
+    at = sink("--delay=message:0.2", "--reject=rcpt=r1@*:550:5.1.1 no")
+    source = names(tmp_path / "in", [letter(n) for n in range(12)])
+    got = batch(at.port, source, "-t", "--connections=2", "--progress=on")
+    bars = [part for part in got.err.split("\r") if part.startswith("[")]
+    assert re.match(r"\[#* *\] \d+ of 12 messages, 0\.0 MB", bars[0]), got
+    assert any(", 1 not sent" in bar and "/s" in bar and " left" in bar for bar in bars), got
+    assert "11 of 12 messages sent, 1 refused" in got.err.split("\r")[-1]
+
+
 # ---- memory ----
 
 def peak(port, letters):
