@@ -134,7 +134,7 @@ void show_batch_close(struct show_batch *b)
 
 /* ---- the bar ---- */
 
-enum { WIDTH = 30, LINE = 79 };
+enum { WIDTH = 16, LINE = 79 };
 
 static const usec BETWEEN = USEC_PER_SEC / 8;
 
@@ -166,13 +166,13 @@ static void draw(struct show_batch_progress *p, const struct event *ev)
     buf_printf(&line, "%lld", (long long)p->n);
     if (total->type == FIELD_INT)
         buf_printf(&line, " of %lld", (long long)total->i);
-    buf_printf(&line, " messages, %.1f MB", (double)p->octets / 1e6);
-    if (p->failed)
-        buf_printf(&line, ", %lld not sent", (long long)p->failed);
+    buf_printf(&line, ", %.1f MB", (double)p->octets / 1e6);
     if (ev->time > USEC_PER_SEC)
         buf_printf(&line, ", %.1f/s", (double)p->n * USEC_PER_SEC / (double)ev->time);
     if (ev->time > USEC_PER_SEC && done > 0 && all > done)
         add_time_left(&line, (int64_t)((double)ev->time / (double)done * (double)(all - done)) / USEC_PER_SEC);
+    if (p->failed)
+        buf_printf(&line, ", %lld not sent", (long long)p->failed);
     fprintf(p->out, "\r%-*.*s", LINE, LINE, line.data);
     fflush(p->out);
     buf_free(&line);

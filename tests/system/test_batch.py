@@ -373,6 +373,14 @@ def test_rate(tmp_path, sink):
     assert times[-1] - times[0] >= 7 * 0.2 - 0.1
 
 
+@pytest.mark.parametrize("how", ["mbox", "nul", "list"])
+def test_the_last_is_not_followed_by_a_pause(tmp_path, sink, how):
+    at = sink()
+    source = {"mbox": mbox(tmp_path / "mbox", [letter(0)]), "nul": "-", "list": names(tmp_path / "in", [letter(0)])}[how]
+    got = batch(at.port, source, "-t", "--rate=1/h", message=letter(0).encode() + b"\0", timeout=20)
+    assert got.status == 0 and at.ids() == [0], got
+
+
 # ---- resuming ----
 
 def test_resume(tmp_path, sink):
@@ -488,7 +496,7 @@ def test_progress(tmp_path, sink):
     source = names(tmp_path / "in", [letter(n) for n in range(12)])
     got = batch(at.port, source, "-t", "--connections=2", "--progress=on")
     bars = [part for part in got.err.split("\r") if part.startswith("[")]
-    assert re.match(r"\[#* *\] \d+ of 12 messages, 0\.0 MB", bars[0]), got
+    assert re.match(r"\[#* *\] \d+ of 12, 0\.0 MB", bars[0]), got
     assert any(", 1 not sent" in bar and "/s" in bar and " left" in bar for bar in bars), got
     assert "11 of 12 messages sent, 1 refused" in got.err.split("\r")[-1]
 
@@ -516,7 +524,7 @@ def peak(port, letters):
     return kib
 
 
-def test_memory_does_not_grow(sink):
+def test_constant_memory(sink):
     at = sink("--quiet")
     few = peak(at.port, [letter(n) for n in range(200)])
     many = peak(at.port, [letter(n) for n in range(10000)])
@@ -525,9 +533,10 @@ def test_memory_does_not_grow(sink):
     assert big < few + 24 * 1024, (few, big)
 
 
-def test_postfix(tmp_path, postfix):
+@pytest.mark.parametrize("way", ["plain", "starttls"])
+def test_postfix(tmp_path, postfix, way):
     letters = [client.message(f"batch{n:03d}x{os.getpid()}")[1].decode() for n in range(100)]
     source = mbox(tmp_path / "in", letters)
-    got = envoi("send", *client.to_port(postfix.plain), f"--batch={source}", "-f", client.SENDER, "b@example.org")
+    got = envoi("send", *client.to_server(postfix, way), f"--batch={source}", "-f", client.SENDER, "b@example.org")
     assert got.status == 0, got
     assert len({line["queueid"] for line in lines(got)}) == 100
