@@ -124,6 +124,17 @@ static bool open_stream(struct box *b, const char *path, struct err *e)
     return true;
 }
 
+/* The first octets tell one format from the other. */
+static void tell_format(struct box *b)
+{
+    static const char from[] = "From ";
+    size_t n = b->len < sizeof from - 1 ? b->len : sizeof from - 1;
+    bool mbox = b->format == BOX_MBOX || (b->format == BOX_AUTO && (b->own || (n && memcmp(b->block, from, n) == 0)));
+    b->format = mbox ? BOX_MBOX : BOX_NUL;
+    b->split = (struct split)SPLIT_INIT(mbox ? SPLIT_MBOX : SPLIT_NUL);
+    b->started = true;
+}
+
 static bool refill(struct box *b, struct err *e)
 {
     ssize_t got = file_read_some(b->fd, b->block, READ_SIZE);
@@ -133,18 +144,21 @@ static bool refill(struct box *b, struct err *e)
     b->len = (size_t)got;
     b->done += got;
     b->eof = got == 0;
+    if (!b->started)
+        tell_format(b);
     return true;
 }
 
-/* Enough to tell one format from the other. It may have to be waited for; nothing goes on without it. */
-static void tell_format(struct box *b)
+static bool is_readable(int fd)
 {
-    static const char from[] = "From ";
-    size_t n = b->len < sizeof from - 1 ? b->len : sizeof from - 1;
-    bool mbox = b->format == BOX_MBOX || (b->format == BOX_AUTO && (b->own || (n && memcmp(b->block, from, n) == 0)));
-    b->format = mbox ? BOX_MBOX : BOX_NUL;
-    b->split = (struct split)SPLIT_INIT(mbox ? SPLIT_MBOX : SPLIT_NUL);
-    b->started = true;
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 0) != 0;
+}
+
+/* Is there something to go on with, or the end? */
+static bool can_refill(const struct box *b)
+{
+    return !b->pipe || is_readable(b->fd);
 }
 
 /* FNV-1a. */
@@ -181,24 +195,16 @@ static void give_text(struct box *b, struct box_item *item)
     b->octets = 0;
 }
 
-static bool is_readable(int fd)
-{
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-    return poll(&p, 1, 0) != 0;
-}
-
 static enum box_found next_text(struct box *b, struct box_item *item, struct err *e)
 {
     bool read_once = false;
     for (;;) {
         if (b->pos == b->len && !b->eof) {
-            if (b->pipe && (read_once || !is_readable(b->fd)))
+            if ((b->pipe && read_once) || !can_refill(b))
                 return BOX_WAIT;
             if (!refill(b, e))
                 return BOX_FAILED;
             read_once = true;
-            if (!b->started)
-                tell_format(b);
         }
         size_t used = 0, before = b->text.len;
         enum split_found found = SPLIT_MORE;
@@ -281,6 +287,17 @@ void box_free(struct box *b)
     free(b);
 }
 
+bool box_ended(struct box *b)
+{
+    struct err ignored = ERR_INIT; /* box_next will meet it, too */
+    if (b->fd < 0)
+        return (size_t)b->taken == b->names.n;
+    if (b->pos == b->len && !b->eof && can_refill(b))
+        refill(b, &ignored);
+    err_clear(&ignored);
+    return b->eof && !b->split.inside;
+}
+
 int64_t box_total(const struct box *b)
 {
     return b->fd >= 0 ? -1 : (int64_t)b->names.n;
@@ -298,7 +315,7 @@ int64_t box_done(const struct box *b)
 
 int box_wait_fd(const struct box *b)
 {
-    return b->fd;
+    return b->pipe && b->pos == b->len && !b->eof ? b->fd : -1;
 }
 
 bool box_is_pipe(const struct box *b)

@@ -39,7 +39,8 @@ enum box_found { BOX_ITEM, BOX_WAIT, BOX_END, BOX_FAILED };
 /* The next one; *item is filled. WAIT: until box_wait_fd() is readable. FAILED: the source itself cannot be read on. At
  * most one read(2) is made of what may have to be waited for. */
 enum box_found box_next(struct box *b, struct box_item *item, struct err *e);
-int box_wait_fd(const struct box *b);
+bool box_ended(struct box *b); /* is nothing to come any more, as far as can be told without waiting? */
+int box_wait_fd(const struct box *b); /* -1: what has been read is still to be taken */
 bool box_is_pipe(const struct box *b); /* what follows may be long in coming */
 
 /* Reads the item's message into m, which was initialised; again only where not all of it was held in memory. What of it

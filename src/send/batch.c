@@ -300,10 +300,12 @@ static void pace(struct batch *b)
 
 static enum deliver_fed take(struct batch *b, struct item **item, usec *until, int *fd)
 {
+    b->box_empty = b->box_empty || box_ended(b->p->box);
     if (ends(b) || (b->box_empty && b->n_returned == 0))
         return FED_END;
     if (clock_now() < b->next_at) {
         *until = b->next_at;
+        *fd = box_wait_fd(b->p->box);
         return FED_WAIT;
     }
     enum deliver_fed fed = FED_MESSAGE;
