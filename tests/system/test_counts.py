@@ -1,5 +1,5 @@
 """What one small message costs in numbers that do not depend on the machine: instructions, system calls, round trips, octets on the
-wire, peak memory. The limits are what was counted and a tenth; who changes a count changes its limit in the same commit, and says why.
+wire, peak memory. The limits are what was counted and a tenth (of instructions: a fifth, as compilers differ); who changes a count changes its limit in the same commit, and says why.
 
 bench/run has the times. Only for a build without sanitizers ($ENVOI_SANITIZED unset)."""
 
@@ -53,7 +53,7 @@ def run(command):
 
 
 @pytest.mark.skipif(callgrind.missing() is not None, reason=str(callgrind.missing()))
-@pytest.mark.parametrize("way,most", [("plain", 330_000), ("starttls", 12_100_000)])
+@pytest.mark.parametrize("way,most", [("plain", 380_000), ("starttls", 13_000_000)])
 def test_instructions(sink, command, way, most):
     """Without the dynamic loader's. What a handshake takes varies by some per cent, and with GnuTLS."""
     total, loader = callgrind.instructions(run, command(sink[way], way))
