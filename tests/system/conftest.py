@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import tempfile
 
 import pytest
@@ -13,6 +14,10 @@ import servers as real
 # A sanitized envoi: LeakSanitizer's walk of thread-local storage crashes now and then where a library was loaded late.
 SUPPRESSIONS = pathlib.Path(__file__).parents[1] / "lsan.supp"
 os.environ.setdefault("LSAN_OPTIONS", f"suppressions={SUPPRESSIONS}:use_tls=0:print_suppressions=0")
+
+# A shell has SIGINT ignored in what it runs in the background, and whatever is started there inherits that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
