@@ -86,6 +86,12 @@ void json_string(struct json *j, const char *name, const char *s)
         json_null(j, name);
 }
 
+void json_string_if(struct json *j, const char *name, const char *s)
+{
+    if (s)
+        json_string(j, name, s);
+}
+
 void json_string_n(struct json *j, const char *name, const char *s, size_t n)
 {
     name_of(j, name);
@@ -115,6 +121,14 @@ void json_null(struct json *j, const char *name)
 {
     name_of(j, name);
     buf_adds(j->out, "null");
+}
+
+void json_list(struct json *j, const char *name, const struct strlist *l)
+{
+    json_begin_array(j, name);
+    for (size_t i = 0; i < l->n; i++)
+        json_string(j, NULL, l->v[i]);
+    json_end_array(j);
 }
 
 /* A cursor over the text; *p never passes end. */

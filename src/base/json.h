@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/strlist.h"
 
 /* A writer that puts the commas itself. A NULL name writes a bare value (in arrays). */
 struct json {
@@ -20,10 +21,12 @@ void json_end_object(struct json *j);
 void json_begin_array(struct json *j, const char *name);
 void json_end_array(struct json *j);
 void json_string(struct json *j, const char *name, const char *s);               /* NULL: null */
+void json_string_if(struct json *j, const char *name, const char *s);            /* NULL: nothing */
 void json_string_n(struct json *j, const char *name, const char *s, size_t n);   /* not UTF-8: U+FFFD */
 void json_int(struct json *j, const char *name, int64_t value);
 void json_seconds(struct json *j, const char *name, int64_t microseconds);       /* 0.001234 */
 void json_bool(struct json *j, const char *name, bool value);
+void json_list(struct json *j, const char *name, const struct strlist *l);       /* an array of strings */
 void json_null(struct json *j, const char *name);
 
 /* Appends the value of a string or number member of a flat JSON object to out, escapes undone

@@ -4,72 +4,34 @@
 
 #include "base/json.h"
 #include "cmd/diagnose.h"
-
-static void list(struct json *j, const char *name, const struct strlist *l)
-{
-    json_begin_array(j, name);
-    for (size_t i = 0; i < l->n; i++)
-        json_string(j, NULL, l->v[i]);
-    json_end_array(j);
-}
-
-static void string_if(struct json *j, const char *name, const char *s)
-{
-    if (s)
-        json_string(j, name, s);
-}
+#include "cmd/sight_json.h"
 
 static void lookup(struct json *j, const char *name, const struct lookup *l)
 {
     if (l->outcome == LOOKUP_NOT_ASKED)
         return;
     json_begin_object(j, name);
-    string_if(j, "name", l->name);
+    json_string_if(j, "name", l->name);
     json_string(j, "outcome", scene_lookup_word(l->outcome));
-    string_if(j, "reason", l->reason);
-    list(j, "addresses", &l->addresses);
+    json_string_if(j, "reason", l->reason);
+    json_list(j, "addresses", &l->addresses);
     json_seconds(j, "seconds", l->took);
-    json_end_object(j);
-}
-
-static void tls(struct json *j, const struct sight_tls *t)
-{
-    if (!t->up && !t->sha256)
-        return;
-    json_begin_object(j, "tls");
-    json_bool(j, "up", t->up);
-    string_if(j, "version", t->version);
-    string_if(j, "cipher", t->cipher);
-    json_bool(j, "verified", t->verified);
-    string_if(j, "problem", t->problem);
-    list(j, "problems", &t->problems);
-    if (t->sha256) {
-        json_begin_object(j, "certificate");
-        string_if(j, "subject", t->subject);
-        string_if(j, "issuer", t->issuer);
-        list(j, "names", &t->names);
-        json_int(j, "not_before", t->not_before);
-        json_int(j, "not_after", t->not_after);
-        json_int(j, "days_left", t->days_left);
-        json_string(j, "sha256", t->sha256);
-        json_end_object(j);
-    }
     json_end_object(j);
 }
 
 static void look(struct json *j, const struct sight *v)
 {
-    string_if(j, "heard", v->heard);
-    string_if(j, "greeting", v->greeting);
+    json_string_if(j, "heard", v->heard);
+    json_string_if(j, "greeting", v->greeting);
     json_bool(j, "banner_masked", v->banner_masked);
     json_bool(j, "ehlo_answered", v->ehlo_answered);
-    list(j, "ehlo", &v->ehlo);
-    list(j, "ehlo_tls", &v->ehlo_tls);
+    json_list(j, "ehlo", &v->ehlo);
+    json_list(j, "ehlo_tls", &v->ehlo_tls);
     json_bool(j, "starttls", v->starttls_offered);
-    string_if(j, "starttls_masked", v->starttls_masked);
-    tls(j, &v->tls);
-    list(j, "auth", &v->auth);
-    list(j, "auth_tls", &v->auth_tls);
+    json_string_if(j, "starttls_masked", v->starttls_masked);
+    sight_json_tls(j, &v->tls);
+    json_list(j, "auth", &v->auth);
+    json_list(j, "auth_tls", &v->auth_tls);
     json_bool(j, "closed_at_once", v->closed_at_once);
 }
 
@@ -77,10 +39,10 @@ static void sight(struct json *j, const struct scene *s, const struct sight *v)
 {
     json_begin_object(j, NULL);
     json_string(j, "role", scene_role_word(v->role));
-    string_if(j, "host", v->host);
-    string_if(j, "address", v->address);
+    json_string_if(j, "host", v->host);
+    json_string_if(j, "address", v->address);
     json_int(j, "port", v->port);
-    string_if(j, "local", v->local);
+    json_string_if(j, "local", v->local);
     json_bool(j, "implicit_tls", v->implicit);
     json_bool(j, "crossed", v->crossed);
     if (v->mss)
@@ -105,7 +67,7 @@ static void sight(struct json *j, const struct scene *s, const struct sight *v)
         json_string(j, "fault", fault_word(v->err.fault));
         json_string(j, "stage", stage_word(v->err.stage));
         json_string(j, "text", v->err.text);
-        string_if(j, "server", v->err.server);
+        json_string_if(j, "server", v->err.server);
         json_end_object(j);
     }
     json_bool(j, "usable", scene_usable(s, v));
@@ -115,7 +77,7 @@ static void sight(struct json *j, const struct scene *s, const struct sight *v)
 static void ladder(struct json *j, const struct scene_ladder *l)
 {
     json_begin_object(j, NULL);
-    string_if(j, "address", l->address);
+    json_string_if(j, "address", l->address);
     json_int(j, "port", l->port);
     json_begin_array(j, "hops");
     for (int i = 0; i < l->n && i < LADDER_MAX; i++) {
@@ -140,13 +102,13 @@ static void verdict(struct json *j, const struct verdict *v)
     json_string(j, "word", verdict_word(v->word));
     json_int(j, "exit", fault_exit(v->fault));
     json_string(j, "fault", fault_word(v->fault));
-    string_if(j, "cause", v->cause);
-    string_if(j, "remedy", v->remedy);
-    list(j, "evidence", &v->evidence);
-    list(j, "config", &v->config);
+    json_string_if(j, "cause", v->cause);
+    json_string_if(j, "remedy", v->remedy);
+    json_list(j, "evidence", &v->evidence);
+    json_list(j, "config", &v->config);
     if (v->way) {
         json_begin_object(j, "way");
-        string_if(j, "address", v->way->address);
+        json_string_if(j, "address", v->way->address);
         json_int(j, "port", v->way->port);
         json_bool(j, "implicit_tls", v->way->implicit);
         json_end_object(j);
@@ -158,15 +120,15 @@ static void question(struct json *j, const struct scene_question *q)
 {
     json_begin_object(j, "question");
     json_string(j, "named", scene_named_word(q->named));
-    string_if(j, "name", q->name);
-    string_if(j, "host", q->host);
+    json_string_if(j, "name", q->name);
+    json_string_if(j, "host", q->host);
     json_int(j, "port", q->port);
     json_bool(j, "tls", q->tls != SESSION_TLS_OFF);
     json_bool(j, "implicit_tls", q->tls == SESSION_TLS_IMPLICIT);
     json_bool(j, "auth", q->auth);
-    string_if(j, "mechanism", q->mechanism);
-    string_if(j, "control", q->control);
-    string_if(j, "proxy", q->proxy);
+    json_string_if(j, "mechanism", q->mechanism);
+    json_string_if(j, "control", q->control);
+    json_string_if(j, "proxy", q->proxy);
     json_end_object(j);
 }
 
@@ -189,14 +151,14 @@ void diagnose_json(const struct scene *s, const struct verdict *v, struct buf *o
     lookup(&j, "ipv6", &s->names.v6);
     lookup(&j, "impossible", &s->names.impossible);
     lookup(&j, "known", &s->names.known);
-    list(&j, "servers", &s->names.servers);
+    json_list(&j, "servers", &s->names.servers);
     json_bool(&j, "null_mx", s->names.null_mx);
     json_end_object(&j);
     json_begin_object(&j, "machine");
     family(&j, "ipv4", &s->machine.v4);
     family(&j, "ipv6", &s->machine.v6);
-    string_if(&j, "vendor", s->machine.vendor);
-    string_if(&j, "product", s->machine.product);
+    json_string_if(&j, "vendor", s->machine.vendor);
+    json_string_if(&j, "product", s->machine.product);
     json_end_object(&j);
     json_begin_array(&j, "sights");
     for (size_t i = 0; i < s->n_sights; i++)
@@ -206,7 +168,7 @@ void diagnose_json(const struct scene *s, const struct verdict *v, struct buf *o
     for (size_t i = 0; i < s->n_ladders; i++)
         ladder(&j, &s->ladders[i]);
     json_end_array(&j);
-    list(&j, "notes", &s->notes);
+    json_list(&j, "notes", &s->notes);
     json_int(&j, "time", s->now);
     json_seconds(&j, "seconds", s->took);
     json_end_object(&j);

@@ -4,20 +4,7 @@
 #include "base/codec.h"
 #include "base/json.h"
 #include "cmd/mx.h"
-
-static void list(struct json *j, const char *name, const struct strlist *l)
-{
-    json_begin_array(j, name);
-    for (size_t i = 0; i < l->n; i++)
-        json_string(j, NULL, l->v[i]);
-    json_end_array(j);
-}
-
-static void string_if(struct json *j, const char *name, const char *s)
-{
-    if (s)
-        json_string(j, name, s);
-}
+#include "cmd/sight_json.h"
 
 static void error_if(struct json *j, const char *name, const struct err *e)
 {
@@ -25,10 +12,10 @@ static void error_if(struct json *j, const char *name, const struct err *e)
         return;
     json_begin_object(j, name);
     json_string(j, "fault", fault_word(e->fault));
-    string_if(j, "stage", e->stage == STAGE_NONE ? NULL : stage_word(e->stage));
-    string_if(j, "text", e->text);
-    string_if(j, "server", e->server);
-    string_if(j, "hint", e->hint);
+    json_string_if(j, "stage", e->stage == STAGE_NONE ? NULL : stage_word(e->stage));
+    json_string_if(j, "text", e->text);
+    json_string_if(j, "server", e->server);
+    json_string_if(j, "hint", e->hint);
     json_end_object(j);
 }
 
@@ -55,10 +42,10 @@ static void sts(struct json *j, const struct sts_result *r)
     };
     json_begin_object(j, "mta_sts");
     json_string(j, "source", sources[r->source]);
-    string_if(j, "id", r->id);
+    json_string_if(j, "id", r->id);
     if (r->source == STS_CACHED || r->source == STS_FETCHED) {
         json_string(j, "mode", sts_mode_word(r->policy.mode));
-        list(j, "mx", &r->policy.mx);
+        json_list(j, "mx", &r->policy.mx);
         json_int(j, "max_age", r->policy.max_age);
         if (r->expires)
             json_int(j, "expires", r->expires);
@@ -73,12 +60,12 @@ static void spf(struct json *j, const struct survey *s)
     if (s->spf.asked == SURVEY_SPF_NOT_ASKED)
         return;
     json_begin_object(j, "spf");
-    string_if(j, "domain", s->spf.domain);
-    string_if(j, "address", s->spf.address);
+    json_string_if(j, "domain", s->spf.domain);
+    json_string_if(j, "address", s->spf.address);
     if (s->spf.asked == SURVEY_SPF_JUDGED) {
         json_string(j, "result", spf_word(v->result));
-        string_if(j, "record", v->record);
-        string_if(j, "why", v->why);
+        json_string_if(j, "record", v->record);
+        json_string_if(j, "why", v->why);
         json_int(j, "lookups", v->lookups);
     } else {
         json_string(j, "not_judged", s->spf.why_not);
@@ -89,32 +76,9 @@ static void spf(struct json *j, const struct survey *s)
 static void opinion(struct json *j, const struct survey_opinion *o)
 {
     json_string(j, "verdict", survey_word(o->word));
-    string_if(j, "reason", o->why);
+    json_string_if(j, "reason", o->why);
     if (o->word == SURVEY_WORKS)
         json_bool(j, "encrypted", !o->clear);
-}
-
-static void tls(struct json *j, const struct sight_tls *t)
-{
-    json_begin_object(j, "tls");
-    json_bool(j, "up", t->up);
-    string_if(j, "version", t->version);
-    string_if(j, "cipher", t->cipher);
-    json_bool(j, "verified", t->verified);
-    string_if(j, "problem", t->problem);
-    list(j, "problems", &t->problems);
-    if (t->sha256) {
-        json_begin_object(j, "certificate");
-        string_if(j, "subject", t->subject);
-        string_if(j, "issuer", t->issuer);
-        list(j, "names", &t->names);
-        json_int(j, "not_before", t->not_before);
-        json_int(j, "not_after", t->not_after);
-        json_int(j, "days_left", t->days_left);
-        json_string(j, "sha256", t->sha256);
-        json_end_object(j);
-    }
-    json_end_object(j);
 }
 
 static void look(struct json *j, const struct sight *v)
@@ -122,11 +86,10 @@ static void look(struct json *j, const struct sight *v)
     json_string(j, "reach", v->done ? reach_word(v->reach) : "unknown");
     json_seconds(j, "seconds", v->took);
     if (v->looked) {
-        string_if(j, "greeting", v->greeting);
-        list(j, "ehlo", v->ehlo_tls.n > 0 ? &v->ehlo_tls : &v->ehlo);
+        json_string_if(j, "greeting", v->greeting);
+        json_list(j, "ehlo", v->ehlo_tls.n > 0 ? &v->ehlo_tls : &v->ehlo);
         json_bool(j, "starttls", v->starttls_offered);
-        if (v->tls.up || v->tls.sha256)
-            tls(j, &v->tls);
+        sight_json_tls(j, &v->tls);
     }
     error_if(j, "error", &v->err);
 }
@@ -139,7 +102,7 @@ static void address(struct json *j, const struct survey *s, const struct survey_
     json_string(j, "address", a->address);
     json_begin_object(j, "ptr");
     json_string(j, "state", survey_ptr_word(a->ptr));
-    string_if(j, "name", a->ptr_name);
+    json_string_if(j, "name", a->ptr_name);
     json_end_object(j);
     opinion(j, o);
     if (v)
@@ -147,7 +110,7 @@ static void address(struct json *j, const struct survey *s, const struct survey_
     if (dane) {
         json_begin_object(j, "dane");
         json_bool(j, "verified", dane->tls.up && dane->tls.verified);
-        string_if(j, "problem", dane->tls.problem);
+        json_string_if(j, "problem", dane->tls.problem);
         json_end_object(j);
     }
     json_end_object(j);
@@ -161,7 +124,7 @@ static void tlsa(struct json *j, const struct survey *s, size_t i)
     const struct destination_host *d = &s->destination.v[i];
     json_begin_object(j, "tlsa");
     json_string(j, "state", states[d->tlsa]);
-    string_if(j, "base", d->tlsa_name);
+    json_string_if(j, "base", d->tlsa_name);
     json_begin_array(j, "records");
     for (size_t k = 0; k < d->tlsa_answer.n; k++) {
         const struct dns_record *r = &d->tlsa_answer.v[k];
@@ -190,12 +153,12 @@ static void host(struct json *j, const struct survey *s, size_t i, const struct 
     json_begin_object(j, NULL);
     json_string(j, "name", d->name);
     json_int(j, "preference", d->preference);
-    string_if(j, "cname", d->expanded);
+    json_string_if(j, "cname", d->expanded);
     json_bool(j, "secure", d->secure);
     json_bool(j, "this_machine", d->here);
     opinion(j, &h->opinion);
     json_string(j, "level", level_word(d->decision.wanted));
-    string_if(j, "level_reason", d->decision.why);
+    json_string_if(j, "level_reason", d->decision.why);
     if ((r->source == STS_CACHED || r->source == STS_FETCHED) && r->policy.mode != STS_NONE)
         json_bool(j, "mta_sts_match", sts_policy_matches(&r->policy, d->name));
     if (survey_days_left(s, i, &days))
@@ -220,14 +183,14 @@ void mx_json(const struct survey *s, const struct survey_verdict *v, struct buf 
     json_begin_object(&j, "verdict");
     json_int(&j, "exit", v->exit);
     json_string(&j, "text", v->summary);
-    list(&j, "problems", &v->problems);
-    list(&j, "remarks", &v->remarks);
+    json_list(&j, "problems", &v->problems);
+    json_list(&j, "remarks", &v->remarks);
     json_end_object(&j);
     mx(&j, &s->destination);
     sts(&j, &s->destination.sts);
     json_begin_object(&j, "tlsrpt");
     json_string(&j, "state", tlsrpt_word(s->tlsrpt));
-    list(&j, "rua", &s->tlsrpt_to);
+    json_list(&j, "rua", &s->tlsrpt_to);
     json_end_object(&j);
     spf(&j, s);
     json_begin_array(&j, "hosts");

@@ -502,3 +502,18 @@ class MxBed:
 def fates(result):
     """{address: its object of the report}"""
     return {r["address"]: r for r in result.report["recipients"]}
+
+
+def deliver(bed, domain, options=(), **more):
+    result = bed.send(f"b@{domain}", options=options, **more)
+    return result, fates(result)[f"b@{domain}"]
+
+
+def arrives(bed, domain, pair, host=None, options=(), **more):
+    """Delivered, protected so, by that host of Postfix."""
+    result, row = deliver(bed, domain, options, **more)
+    assert result.status == 0 and row["fate"] == "accepted", result
+    assert row["policy"] == pair, row
+    if host:
+        assert bed.postfix.stored(result.token, 1) == [(f"b@{domain}", host)]
+    return result

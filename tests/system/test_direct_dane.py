@@ -5,23 +5,8 @@ import re
 
 import pytest
 
-from mxbed import at, fates
+from mxbed import arrives, at, deliver, fates
 from mxbed_zones import MATRIX, matrix_domain
-
-
-def deliver(bed, domain, options=(), **more):
-    result = bed.send(f"b@{domain}", options=options, **more)
-    return result, fates(result)[f"b@{domain}"]
-
-
-def arrives(bed, domain, pair, host=None, options=(), **more):
-    """Delivered, protected so, by that host of Postfix."""
-    result, row = deliver(bed, domain, options, **more)
-    assert result.status == 0 and row["fate"] == "accepted", result
-    assert row["policy"] == pair, row
-    if host:
-        assert bed.postfix.stored(result.token, 1) == [(f"b@{domain}", host)]
-    return result
 
 
 def is_kept(bed, domain, status, host=None, count=1, options=(), enhanced=None, **more):

@@ -4,22 +4,8 @@ import time
 
 import pytest
 
-from mxbed import at, fates, policy
+from mxbed import arrives, at, deliver, fates, policy
 from mxbed_zones import GOOD, changing
-
-
-def deliver(bed, domain, options=(), **more):
-    result = bed.send(f"b@{domain}", options=options, **more)
-    return result, fates(result)[f"b@{domain}"]
-
-
-def arrives(bed, domain, pair, host=None, options=(), **more):
-    result, row = deliver(bed, domain, options, **more)
-    assert result.status == 0 and row["fate"] == "accepted", result
-    assert row["policy"] == pair, row
-    if host:
-        assert bed.postfix.stored(result.token, 1) == [(f"b@{domain}", host)]
-    return result
 
 
 def is_kept(bed, domain, status, host=None):

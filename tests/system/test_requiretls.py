@@ -5,23 +5,10 @@ import json
 import pytest
 
 from client import SENDER, envoi, message
-from test_sink import Sink
+from test_sink import sink  # noqa: F401: a fixture
 
 
 OFFERED = "--extensions=PIPELINING,SIZE,8BITMIME,STARTTLS,REQUIRETLS"
-
-
-@pytest.fixture
-def sink(tmp_path):
-    started = []
-
-    def start(*options):
-        started.append(Sink(tmp_path, *options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
 
 
 def send(sink, certs, *options, ca=True):
