@@ -17,7 +17,6 @@ struct destination_query {
     struct task task;
     struct destination_params p;
     struct destination d;
-    struct strlist own;         /* addresses of this machine */
     struct mx_query *mx;        /* own; NULL: answered */
     struct host_query **hosts;  /* own, as d.v; NULL: over */
     struct sts_query *sts;      /* own; NULL: over, or not asked */
@@ -63,7 +62,6 @@ struct destination_query *destination_start(const struct destination_params *p)
         .deadline = usec_min(p->deadline, clock_deadline(LOOKUPS_WITHIN)),
     };
     q->others = q->wake = q->deadline;
-    own_addresses(&q->own);
     q->mx = mx_start(p->dns, p->domain, q->deadline, p->hub);
     return q;
 }
@@ -97,7 +95,6 @@ void destination_query_free(struct destination_query *q)
         return;
     stop(q);
     destination_free(&q->d);
-    strlist_free(&q->own);
     free(q);
 }
 
@@ -285,7 +282,7 @@ static void cut_at_here(struct destination_query *q, bool *cut)
     for (size_t i = 0; i < d->n; i++) {
         struct destination_host *h = &d->v[i];
         for (size_t k = 0; k < h->addresses.n; k++)
-            h->here |= own_has(&q->own, h->addresses.v[k]);
+            h->here |= own_has(q->p.own, h->addresses.v[k]);
         if (h->here && (!self || h->preference < self->preference))
             self = h;
     }

@@ -62,6 +62,7 @@ struct destination_params {
     int family;                  /* AF_INET, AF_INET6: only this one; AF_UNSPEC */
     enum tls_level asked;
     bool at_least_encrypt, tls_not_required, requiretls; /* as policy_facts */
+    const struct strlist *own;   /* borrowed: this machine's addresses (net/own.h) */
     const char *trust_file, *source_ip; /* borrowed, for the policy's server */
     bool all;                    /* for `envoi mx`: every host stays, also this machine's and worse ones, TLSA records
                                     are looked up though a lower level was asked for, MTA-STS beside DANE, freshly */

@@ -8,6 +8,7 @@
 
 #include "net/dns.h"
 #include "net/loop.h"
+#include "net/own.h"
 #include "net/tls.h"
 #include "send/deliver.h"
 #include "send/destination.h"
@@ -43,6 +44,7 @@ struct direct {
     usec deadline;
     usec look_up_by;           /* the rest is for the exchangers */
     struct dns *dns;
+    struct strlist own;              /* own: addresses of this machine */
     struct grouping_domain *domains; /* own; each has the destination of the same place */
     struct destination *found;       /* own */
     size_t n_domains, next_domain, looked_up;
@@ -195,6 +197,7 @@ static void look_up(struct seeker *s)
     s->at = d->next_domain++;
     struct destination_params params = destination_params_of(d->p->account, d->domains[s->at].name);
     params.dns = d->dns;
+    params.own = &d->own;
     params.tls_not_required = message_tls_not_required(d->p->message);
     params.deadline = d->look_up_by;
     params.hub = d->p->hub;
@@ -462,6 +465,7 @@ static bool prepare(struct direct *d)
     const struct dns_params dns = { .server = a->dns_server, .validate = a->dnssec, .anchor = a->dns_anchor };
     if (a->tls != ACCOUNT_TLS_OFF && !tls_params_check(&tls, &d->err))
         return false;
+    own_addresses(&d->own);
     d->dns = dns_new(&dns, &d->err);
     return d->dns;
 }
@@ -484,6 +488,7 @@ static void direct_free(struct direct *d)
     free(d->groups);
     free(d->found);
     free(d->domains);
+    strlist_free(&d->own);
     dns_free(d->dns);
     err_clear(&d->err);
 }

@@ -39,6 +39,7 @@ struct surveying {
     struct survey *s;
     struct hub *hub;
     struct dns *dns;                    /* own */
+    struct strlist own;                 /* own: addresses of this machine */
     struct destination_query *query;    /* own; NULL: over */
     struct dns_question *tlsrpt;        /* own; NULL: not asked */
     bool tlsrpt_over;
@@ -392,6 +393,7 @@ static void clean_up(struct surveying *g)
     dns_question_free(g->tlsrpt);
     spf_free(g->spf);
     strlist_free(&g->names);
+    strlist_free(&g->own);
     credentials_free(&g->credentials);
     dns_free(g->dns);
 }
@@ -412,7 +414,9 @@ static void ask_tlsrpt(struct surveying *g, const char *domain)
 static void ask(struct surveying *g, const char *domain)
 {
     struct destination_params p = destination_params_of(g->p->account, domain);
+    own_addresses(&g->own);
     p.dns = g->dns;
+    p.own = &g->own;
     p.all = true;
     p.deadline = g->look_up_by;
     p.hub = g->hub;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/json.h"
+#include "net/own.h"
 #include "send/destination.h"
 #include "send/identity.h"
 
@@ -118,8 +119,9 @@ int main(int argc, char **argv)
         return 1;
     }
     const char *port = said(argc, argv, "port"), *family = said(argc, argv, "family"), *ehlo = said(argc, argv, "ehlo");
+    struct strlist own = STRLIST_INIT;
     struct destination_params p = {
-        .dns = dns, .port = port ? atoi(port) : 25, .asked = level_of(said(argc, argv, "level")), .hub = &hub,
+        .dns = dns, .own = &own, .port = port ? atoi(port) : 25, .asked = level_of(said(argc, argv, "level")), .hub = &hub,
         .family = !family ? AF_UNSPEC : *family == '4' ? AF_INET : AF_INET6,
         .at_least_encrypt = said(argc, argv, "encrypt"), .requiretls = said(argc, argv, "requiretls"),
         .tls_not_required = said(argc, argv, "not_required"), .all = said(argc, argv, "all"),
@@ -128,6 +130,7 @@ int main(int argc, char **argv)
     const struct identity_params ip = {
         .dns = dns, .domain = ehlo, .address = said(argc, argv, "address"), .hub = &hub, .deadline = p.deadline,
     };
+    own_addresses(&own);
     hub_init(&hub);
     hub_listen(&hub, EV_ALL & ~EV_BULK, take_event, &events);
     for (int i = 4; i < argc && n < MOST; i++) {
@@ -161,6 +164,7 @@ int main(int argc, char **argv)
     json_end_object(&j);
     printf("%s\n", out.data);
     identity_free(identity);
+    strlist_free(&own);
     dns_free(dns);
     hub_free(&hub);
     strlist_free(&events);
