@@ -338,6 +338,7 @@ static void start_dialling(struct player *p)
         .address = p->p.hop->address,
         .port = p->p.hop->port,
         .mss = p->p.hop->mss,
+        .fast_open = a->tcp_fast_open,
         .unix_path = p->p.hop->socket,
         .command = p->p.hop->command.n > 0 ? p->p.hop->command.v : NULL,
         .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,

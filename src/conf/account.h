@@ -36,6 +36,7 @@ struct account {
                                   and begins as usual on each */
     long port;                 /* the first of them; 0: none */
     long mss;                  /* largest TCP segment; 0: the system's */
+    bool tcp_fast_open;
     char *socket;
     char *source_ip;
     char *proxy_host;

@@ -70,6 +70,8 @@ static const struct option account_rows[] = {
       .def = "off", A(ipv6_only), .help = "use IPv6 only" },
     { .name = "mss", .group = "Server", .type = OPTION_NUMBER, .flags = BOTH, .arg = "OCTETS", .min = MSS_LEAST,
       .max = MSS_MAX, A(mss), .help = "largest TCP segment, where bigger packets get lost" },
+    { .name = "tcp_fast_open", .group = "Server", .type = OPTION_FLAG, SWITCH, .words = switches, .def = "on",
+      A(tcp_fast_open), .help = "let a server that knows us speak before the connection is complete" },
     { .name = "dns_server", .group = "Server", .type = OPTION_TEXT, .flags = BOTH | WIRE, .arg = "ADDRESS[:PORT]",
       A(dns_server), .help = "ask this name server about mail exchangers" },
     { .name = "dns_anchor", .group = "Server", .type = OPTION_FILE, .flags = BOTH, .arg = "FILE", A(dns_anchor),

@@ -365,6 +365,13 @@ static bool bind_source(const struct dial *d, const struct attempt *a)
     return bind(a->fd, &own.any, len) == 0;
 }
 
+/* Without data to send this is connect() in all but the cookie: it is done, and fails, when connect() is and does. */
+static bool connect_fast(const struct dial *d, const struct attempt *a)
+{
+    return d->p.fast_open && a->address.any.sa_family != AF_UNIX
+           && (sendto(a->fd, "", 0, MSG_FASTOPEN | MSG_NOSIGNAL, &a->address.any, a->len) == 0 || errno == EINPROGRESS);
+}
+
 static void begin_attempt(struct dial *d, struct attempt *a)
 {
     a->begun = true;
@@ -382,7 +389,7 @@ static void begin_attempt(struct dial *d, struct attempt *a)
         attempt_failed(d, a, errno);
         return;
     }
-    if (connect(a->fd, &a->address.any, a->len) == 0 || errno == EINPROGRESS || errno == EINTR)
+    if (connect_fast(d, a) || connect(a->fd, &a->address.any, a->len) == 0 || errno == EINPROGRESS || errno == EINTR)
         return;
     if (errno == EAGAIN && a->address.any.sa_family == AF_UNIX) {
         close(a->fd);

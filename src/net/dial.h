@@ -24,6 +24,8 @@ struct dial_params {
                                NULL: none */
     int port;
     int mss;                /* largest segment of TCP to offer and send; 0: the system's */
+    bool fast_open;         /* TCP Fast Open (RFC 7413), where the system has it: SYN carries the cookie of an earlier
+                               connection, and no data; a server that knows it speaks a round trip earlier */
     const char *unix_path;  /* not NULL: a unix socket instead of host and port */
     char *const *command;   /* not NULL: a child process, by execvp, instead; its standard input and output are the
                                wire */

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,7 @@ static int listen_address(const struct addrinfo *a, const char *spec, struct err
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
     if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
         return listen_failed(e, fd, spec);
+    setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &(int){ BACKLOG }, sizeof(int)); /* where the system has it */
     return fd;
 }
 

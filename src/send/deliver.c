@@ -653,6 +653,7 @@ static struct dial *start_dial(const struct deliver *d)
         .address = hop->address,
         .port = hop->port,
         .mss = hop->mss,
+        .fast_open = a->tcp_fast_open,
         .unix_path = hop->socket,
         .command = hop->command.n > 0 ? hop->command.v : NULL,
         .family = hop->family ? hop->family : wanted,
