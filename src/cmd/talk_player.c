@@ -558,6 +558,7 @@ struct player *player_new(const struct talk_params *params)
     message_init(&p->body);
     p->tls = deliver_tls_params(a, params->hop, params->credentials);
     p->tls.verify = a->tls_certcheck;
+    p->tls.describe = true;
     if (params->starttls) {
         struct err e = ERR_INIT;
         char *text = xasprintf("C: %s %s\n# @starttls\n", a->protocol == ACCOUNT_LMTP ? "LHLO" : "EHLO", a->domain);

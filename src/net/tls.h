@@ -19,7 +19,8 @@ struct tls_params {
     bool any_name;              /* the chain is verified, whatever name it is for */
     bool any_issuer;            /* the name is, whoever issued it */
     bool exchanger;             /* nobody here chose its name: it is not the account's to mend, and no hint says so */
-    bool keep_pem;              /* the facts hold the certificates as PEM */
+    bool describe;              /* the facts hold the peer's certificates also where nothing is wrong with them */
+    bool keep_pem;              /* … and as PEM */
     const char *trust_file;     /* NULL or "system": the system's store; else a PEM file, or a directory of such
                                    files */
     const char *crl_file;       /* NULL: none */
@@ -72,7 +73,7 @@ struct tls_facts {
                                 "wrong-fingerprint", "wrong-tlsa", "no-certificate" */
     char *local;     /* own or NULL: subject of our own certificate, where one was sent */
     char *description; /* own or NULL: GnuTLS's words for the session, "(TLS1.3)-(ECDHE-…" */
-    struct tls_certificate *chain; /* own, n of them, the peer's own first */
+    struct tls_certificate *chain; /* own, n of them, the peer's own first; as `describe` says */
     size_t n;
 };
 

@@ -48,7 +48,7 @@ enum io tls_explain(struct stream *s, int rc, struct err *e);
 /* Did the peer begin in clear text? Then *e says so. */
 bool tls_explain_clear_text(const struct tls_params *params, const unsigned char *first, size_t n, struct err *e);
 
-/* tls_facts.c: the peer's chain, and what the handshake agreed on. */
+/* tls_facts.c: the peer's chain, unless it is there already, and what the handshake agreed on. */
 void tls_facts_chain(struct tls *t);
 void tls_facts_session(struct tls *t);
 void tls_certificate_read(const struct gnutls_api *api, const gnutls_datum_t *der, struct tls_certificate *c);

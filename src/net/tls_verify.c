@@ -48,13 +48,15 @@ bool tls_fingerprint_check(const char *fingerprint, struct err *e)
                        "colons, or 'sha256-spki:' and that of the public key");
 }
 
-static bool fingerprint_matches(const struct tls *t, const char *text, const gnutls_datum_t *leaf)
+static bool fingerprint_matches(struct tls *t, const char *text, const gnutls_datum_t *leaf)
 {
     struct buf wanted = BUF_INIT, got = BUF_INIT;
     bool spki, same = false;
     gnutls_digest_algorithm_t digest;
     if (fingerprint_parse(text, &spki, &digest, &wanted)) {
-        if (spki && t->facts.n > 0 && t->facts.chain[0].spki_sha256) {
+        if (spki)
+            tls_facts_chain(t);
+        if (spki && t->facts.chain[0].spki_sha256) {
             hex_decode(&got, t->facts.chain[0].spki_sha256, strlen(t->facts.chain[0].spki_sha256));
         } else if (!spki) {
             size_t n = 64;
@@ -78,6 +80,7 @@ static bool by_fingerprint(struct tls *t, const gnutls_datum_t *leaf)
             t->facts.how = "fingerprint";
             return true;
         }
+    tls_facts_chain(t);
     strlist_add(&t->facts.problems, "wrong-fingerprint");
     err_set(&t->why, FAULT_CERTIFICATE, "the certificate of '%s' does not have the expected fingerprint",
             t->params->host);
@@ -279,6 +282,7 @@ static bool not_trusted(struct tls *t, unsigned status)
 {
     struct buf text = BUF_INIT;
     enum hint_kind hint = HINT_NONE;
+    tls_facts_chain(t);
     if (t->params->tlsa && (status & GNUTLS_CERT_SIGNER_NOT_FOUND))
         strlist_add(&t->facts.problems, "wrong-tlsa");
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
@@ -360,11 +364,12 @@ static bool accept_peer(struct tls *t)
     const struct tls_params *p = t->params;
     unsigned n = 0;
     const gnutls_datum_t *chain = t->api->gnutls_certificate_get_peers(t->session, &n);
-    tls_facts_chain(t);
-    if (!chain || t->facts.n == 0) {
+    if (!chain || n == 0) {
         strlist_add(&t->facts.problems, "no-certificate");
         return err_set(&t->why, FAULT_CERTIFICATE, "the server '%s' shows no certificate", p->host);
     }
+    if (p->describe)
+        tls_facts_chain(t);
     if (p->fingerprints && p->fingerprints->n > 0)
         return by_fingerprint(t, chain);
     if (p->tlsa)

@@ -691,6 +691,7 @@ struct deliver *deliver_new(const struct deliver_params *p)
     d->tls.sni = d->probe.sni;
     d->tls.any_name = d->probe.any_name;
     d->tls.any_issuer = d->probe.any_issuer;
+    d->tls.describe = hub_wants(p->hub, EV_CERTIFICATE);
     d->tls.keep_pem = d->probe.keep_pem;
     phase(d, STAGE_CONNECT);
     d->dial = start_dial(d);
