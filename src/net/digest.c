@@ -33,11 +33,14 @@ void digest_add(struct digest *d, const void *p, size_t n)
 
 void digest_free(struct digest *d, struct buf *hex)
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char sum[SHA256_OCTETS];
     if (!d)
         return;
     d->api->gnutls_hash_deinit(d->hash, sum);
-    for (size_t i = 0; hex && i < sizeof sum; i++)
-        buf_printf(hex, "%02x", sum[i]);
+    for (size_t i = 0; hex && i < sizeof sum; i++) {
+        buf_addc(hex, digits[sum[i] >> 4]);
+        buf_addc(hex, digits[sum[i] & 15]);
+    }
     free(d);
 }
