@@ -1,10 +1,13 @@
 """Runs commands in turns and says what they cost: wall and CPU time, peak memory, instructions; medians, quartiles, ratios."""
 
 import os
+import random
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
+import threading
 import time
 
 from receivers import callgrind
@@ -16,6 +19,8 @@ class Failed(Exception):
 
 def once(command):
     """(wall, CPU) seconds of one run. posix_spawn is the least of Python that can stand between the clock and the program."""
+    child = 0
+    hangs = threading.Timer(command.seconds, lambda: child and os.kill(child, signal.SIGKILL))
     files = [os.open(f, os.O_RDONLY) for f in (command.options or command.stdin, command.stdin)]
     with tempfile.TemporaryFile() as errors:
         actions = [(os.POSIX_SPAWN_DUP2, files[0], 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -23,17 +28,20 @@ def once(command):
         if command.message_fd:
             actions.append((os.POSIX_SPAWN_DUP2, files[1], command.message_fd))
         program, environment = shutil.which(command.argv[0]), {**os.environ, **command.env}
+        hangs.start()
         try:
             start = time.perf_counter()
             child = os.posix_spawn(program, command.argv, environment, file_actions=actions)
             _, status, usage = os.wait4(child, 0)
             wall = time.perf_counter() - start
         finally:
+            hangs.cancel()
             for fd in files:
                 os.close(fd)
         if status != 0:
             errors.seek(0)
-            raise Failed(errors.read().decode(errors="replace").strip()[-200:] or f"exit {os.waitstatus_to_exitcode(status)}")
+            said = errors.read().decode(errors="replace").strip().splitlines() or [f"exit status {os.waitstatus_to_exitcode(status)}"]
+            raise Failed(f"not done after {command.seconds} s" if wall >= command.seconds else said[0][:160])
     return wall, usage.ru_utime + usage.ru_stime
 
 
@@ -49,7 +57,7 @@ def peak(command):
 
 
 def instructions(command):
-    """(all, the dynamic loader's) of the program; None without valgrind or where it cannot."""
+    """(all, the dynamic loader's) of the program; None without valgrind."""
     argv = command.argv
 
     def run(counting):
@@ -58,8 +66,6 @@ def instructions(command):
 
     try:
         return None if callgrind.missing() else callgrind.instructions(run, argv)
-    except Failed:
-        return None
     finally:
         command.argv = argv
 
@@ -68,25 +74,54 @@ def progress(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def in_turns(commands, rounds, show=""):
-    """{name: [(wall, CPU), …]}, one run of each in each round. Who fails at the first run is left out, and it is said why."""
-    rows, failed = {}, {}
+def each(commands, cost):
+    """({name: what it costs}, {name: why it cannot be said})"""
+    found, failed = {}, {}
     for name, command in commands.items():
         try:
-            once(command)  # also warms the caches
-            rows[name] = []
-        except (Failed, OSError) as why:
+            found[name] = cost(command)
+        except (Failed, OSError, ValueError) as why:
             failed[name] = str(why)
-            progress(f"{show}: {name} fails: {why}")
-    for _ in range(rounds):
-        for name in list(rows):
-            try:
-                rows[name].append(once(commands[name]))
-            except Failed as why:
-                progress(f"{show}: {name} failed once: {why}")
-                rows.pop(name)
-                failed[name] = str(why)
-    return rows
+    return found, failed
+
+
+def mixed(names, place):
+    """The order of a round, the same in every run of the bench. Nobody always runs behind the same one, whose mail a server still handles."""
+    return random.Random(place).sample(list(names), len(names))
+
+
+def in_turns(commands, rounds, deadline):
+    """{name: [(wall, CPU), …]}, one run of each in each round; fewer rounds, but three, when the deadline has come. Who fails is left out."""
+    rows, failed = {name: [] for name in commands}, {}
+    for done in range(rounds):
+        if done >= 3 and time.monotonic() > deadline:
+            break
+        found, wrong = each({name: commands[name] for name in mixed(rows, done)}, once)
+        failed.update(wrong)
+        rows = {name: [*costs, found[name]] for name, costs in rows.items() if name in found}
+    return rows, failed
+
+
+def staggered(commands, rounds, deadline, gap=0.2):
+    """The same where programs do little but wait: one starts each gap (seconds), while those before it wait."""
+    rows, failed, threads = {name: [] for name in commands}, {}, []
+
+    def run(name, place):
+        found, wrong = each({name: commands[name]}, once)
+        failed.update(wrong)
+        rows[name].append((place, found.get(name)))
+
+    start = time.monotonic()
+    for place in range(rounds):
+        if place >= 3 and time.monotonic() > deadline:
+            break
+        for name in mixed(commands, place):
+            time.sleep(max(0, start + len(threads) * gap - time.monotonic()))
+            threads.append(threading.Thread(target=run, args=(name, place)))
+            threads[-1].start()
+    for thread in threads:
+        thread.join()
+    return {name: [cost for _, cost in sorted(found)] for name, found in rows.items() if name not in failed}, failed
 
 
 def quartiles(values):
@@ -103,36 +138,3 @@ def ratio(rows, a, b, column=0):
 
 def median(rows, name, column=0):
     return statistics.median(row[column] for row in rows[name])
-
-
-def best(rows, column=0, among=None):
-    others = [n for n in rows if n != "envoi" and (among is None or n in among)]
-    return min(others, key=lambda n: median(rows, n, column), default=None)
-
-
-def spread(q):
-    """0.31 (0.29 to 0.34)"""
-    return "{1:.2f} ({0:.2f} to {2:.2f})".format(*q)
-
-
-class Results:
-    """Lines of Markdown, printed as they come and kept; and what was promised, with what was found."""
-
-    def __init__(self):
-        self.lines, self.promises = [], []
-
-    def say(self, *lines):
-        for line in lines:
-            print(line, flush=True)
-            self.lines.append(line)
-
-    def table(self, title, head, rows):
-        self.say("", f"### {title}", "", "| | " + " | ".join(head) + " |", "|---" * (len(head) + 1) + "|")
-        self.say(*("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows))
-
-    def promise(self, what, limit, quarts, at_least=False):
-        """quarts: quartiles of a ratio, or one count."""
-        value = quarts[1] if isinstance(quarts, tuple) else quarts
-        kept = value >= limit if at_least else value <= limit
-        text = spread(quarts) if isinstance(quarts, tuple) else f"{value:,}"
-        self.promises.append((what, f"{'at least' if at_least else 'at most'} {limit:,}", text, "yes" if kept else "**no**"))

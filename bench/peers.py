@@ -1,17 +1,21 @@
 """The programs that send mail, each told to send one message to a target, and where they are found.
 
-What bench/fetch unpacked is laid over /usr and /etc in a mount namespace of our own (root only); without that only what is
-installed is measured. A peer that checks no certificate says so: it does not compete where that counts."""
+As root all happens in namespaces of our own: what bench/fetch unpacked lies over /usr and /etc, and the network is a loopback that
+nobody else uses and the long line. Otherwise what is installed is measured, on the loopback that there is."""
 
 import dataclasses
 import os
 import pathlib
 import shutil
+import socket
+import subprocess
 import sys
+
+import longline
 
 SENDER = "a@example.org"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ENVOI = os.environ.get("ENVOI", str(ROOT / "build/check/envoi"))
+ENVOI = os.environ.get("ENVOI", str(ROOT / "build/check/gcc/envoi"))
 
 
 @dataclasses.dataclass
@@ -37,6 +41,7 @@ class Command:
     message_fd: int = 0          # where it wants the message
     options: pathlib.Path = None  # its standard input, where that is not the message
     env: dict = dataclasses.field(default_factory=dict)
+    seconds: float = 20          # that it may take at most
 
 
 def private(path, text):
@@ -75,10 +80,11 @@ def curl(t, message, work):
 
 
 def swaks(t, message, work):
+    """It pipelines when asked to."""
     tls = {"plain": [], "starttls": ["-tls"], "implicit": ["-tlsc"]}[t.mode]
     login = ["--tls-verify", "--tls-ca-path", str(t.bundle), "-a", "PLAIN", "-au", t.user, "-ap", t.password] if t.tls else []
     return Command(["swaks", "--server", f"{t.host}:{t.port}", "-f", SENDER, "-t", ",".join(t.recipients), "-d", "-",
-                    "--silent", "3", *tls, *login], message)
+                    "--silent", "3", "-pipeline", *tls, *login], message)
 
 
 def s_nail(t, message, work):
@@ -94,7 +100,7 @@ def s_nail(t, message, work):
 
 
 def opensmtpd(t, message, work):
-    """It trusts OpenSSL's own file alone; Peers lays the bundle there."""
+    """It trusts OpenSSL's own file alone; in the namespace that is the bundle."""
     scheme = {"plain": "smtp+notls", "starttls": "smtp+tls", "implicit": "smtps"}[t.mode]
     login = f"{t.user}:{t.password}@" if t.tls else ""
     return Command(["smtp", "-F", SENDER, "-s", f"{scheme}://{login}{t.host}:{t.port}", *t.recipients], message)
@@ -130,7 +136,7 @@ def ssmtp(t, message, work):
 
 def dma(t, message, work):
     """It reads /etc/dma alone, which is ours only in the namespace."""
-    if not os.environ.get("BENCH_NAMESPACE"):
+    if not in_namespace():
         return None
     config = pathlib.Path("/etc/dma")
     private(config / "dma.conf", f"SMARTHOST {t.host}\nPORT {t.port}\nNULLCLIENT\nMAILNAME localhost\n"
@@ -152,23 +158,25 @@ def smtp_source(t, message, work):
 class Peer:
     name: str
     program: str
-    command: callable
-    verifies: bool = True
+    command: callable  # (Target, message's path, folder for its files): Command; None where it cannot
+    package: str = ""  # where it is not the program's name
+    ours: bool = False
 
 
 PEERS = [
-    Peer("envoi", ENVOI, envoi),
+    Peer("envoi", ENVOI, envoi, ours=True),
     Peer("msmtp", "msmtp", msmtp),
     Peer("curl", "curl", curl),
     Peer("swaks", "swaks", swaks),
-    Peer("smtp-source", "smtp-source", smtp_source),
-    Peer("OpenSMTPD smtp", "smtp", opensmtpd),
+    Peer("smtp-source", "smtp-source", smtp_source, "postfix"),
+    Peer("OpenSMTPD smtp", "smtp", opensmtpd, "opensmtpd"),
     Peer("s-nail", "s-nail", s_nail),
-    Peer("nullmailer", "/usr/lib/nullmailer/smtp", nullmailer),
+    Peer("nullmailer", "/usr/lib/nullmailer/smtp", nullmailer, "nullmailer"),
     Peer("esmtp", "esmtp", esmtp),
-    Peer("dma", "dma", dma, verifies=False),
-    Peer("ssmtp", "ssmtp", ssmtp, verifies=False),
+    Peer("dma", "dma", dma),
+    Peer("ssmtp", "ssmtp", ssmtp),
 ]
+OURS = [p.name for p in PEERS if p.ours]
 
 
 def found(program):
@@ -176,12 +184,24 @@ def found(program):
 
 
 def available(names=None):
-    return [p for p in PEERS if found(p.program) and (not names or p.name in names or p.name == "envoi")]
+    return [p for p in PEERS if found(p.program) and (not names or p.name in names or p.ours)]
 
 
-# The namespace. Its first layer is ours: loopback has one address, dma's configuration and spool, OpenSSL's trusted file.
+def version(peer, unpacked):
+    """envoi's own word; of a peer that of its package, unpacked or installed."""
+    if peer.ours:
+        return subprocess.run([ENVOI, "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    package = peer.package or peer.program
+    told = unpacked and unpacked / package / "complete"
+    if told and told.exists():
+        return f"{peer.name} {told.read_text().strip()}"
+    return f"{peer.name} " + subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True).stdout
+
+
+# The namespaces. The first layer is ours: names, dma's configuration and spool, OpenSSL's trusted file.
 
 ENTER = """set -eu
+ip link set lo up
 mount -t overlay -o "lowerdir=$1/usr:$2" overlay /usr
 mount -t overlay -o "lowerdir=$1/etc:/etc,upperdir=$1/etc-up,workdir=$1/etc-work" overlay /etc
 mount -t tmpfs tmpfs /var/spool
@@ -192,13 +212,23 @@ exec "$@"
 """
 
 
+def in_namespace():
+    return "BENCH_NAMESPACE" in os.environ
+
+
+def can_enter():
+    trial = ["unshare", "--mount", "--net", "mount", "-t", "overlay", "-o", "lowerdir=/etc:/usr", "overlay", "/usr"]
+    return (os.geteuid() == 0 and shutil.which("ip") and os.path.exists("/dev/net/tun")
+            and subprocess.run(trial, capture_output=True).returncode == 0)
+
+
 def enter(unpacked, work, bundle):
     """Starts this program again where the unpacked peers lie over /usr; it has to make the bundle."""
-    folders = [str(p / "usr") for p in sorted(unpacked.iterdir()) if (p / "complete").exists()]
+    folders = [str(p / "usr") for p in sorted(unpacked.iterdir()) if (p / "complete").exists()] if unpacked else []
     for folder in ("usr/lib/ssl", "etc/dma", "etc-up", "etc-work"):
         (work / folder).mkdir(parents=True, exist_ok=True)
-    (work / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    (work / "etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{longline.FAR} {longline.NAME}\n")
     (work / "usr/lib/ssl/cert.pem").symlink_to(bundle)
     os.environ["BENCH_NAMESPACE"] = str(work.parent)
-    os.execvp("unshare", ["unshare", "--mount", "sh", "-c", ENTER, "enter", str(work), ":".join([*folders, "/usr"]),
+    os.execvp("unshare", ["unshare", "--mount", "--net", "sh", "-c", ENTER, "enter", str(work), ":".join([*folders, "/usr"]),
                           "/usr/bin/python3", *sys.argv])

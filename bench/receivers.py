@@ -4,12 +4,23 @@ import pathlib
 import subprocess
 import sys
 
-from peers import ENVOI, ROOT, Target
+import longline
+from peers import ENVOI, ROOT, Target, in_namespace
 
 sys.path.insert(0, str(ROOT / "tests/system"))
 import callgrind  # noqa: E402, F401  (for measure)
 import certs as certificates  # noqa: E402
 import servers as real        # noqa: E402
+
+# What differs from the system tests: the name at the other end of the long line, a password that every program's file can hold,
+# mail that is discarded behind the queue, and ports at this end of the long line.
+certificates.LEAVES["server"].append(f"dns_name = {longline.NAME}")
+real.PASSWORD = "secret"
+real.POSTFIX_MAIN = real.POSTFIX_MAIN.replace("virtual_transport = virtual\n", "virtual_transport = discard:\n")
+real.POSTFIX_MASTER += "discard unix - - n - - discard\n"
+if in_namespace():
+    real.POSTFIX_MASTER += "".join(line.replace("{%s}" % mode, f"{longline.NEAR}:{port}") + "\n" for line, (mode, port) in zip(
+        real.POSTFIX_MASTER.splitlines(), {"plain": 25, "starttls": 587, "implicit": 465}.items()))
 
 SYSTEM_BUNDLE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -25,17 +36,20 @@ def make_bundle(work):
 
 
 class Sink:
-    """envoi sink, in clear and with implicit TLS, forgetting what it gets. Any user may log in."""
+    """envoi sink, in clear and with implicit TLS, forgetting what it gets. Any user may log in. cert: the name of the certificate it
+    shows; without, one that it makes itself."""
 
     name = "envoi sink"
+    far = {"plain": 225, "starttls": 225, "implicit": 265}
 
-    def __init__(self, certs, *options):
+    def __init__(self, certs, cert="server", is_far=False):
         self.certs = certs
-        self.process = subprocess.Popen(
-            [ENVOI, "sink", "--listen=127.0.0.1:0", "--listen-tls=127.0.0.1:0", "--auth=any", "--auth-mechanisms=PLAIN,LOGIN", "--quiet",
-             f"--tls-cert={certs.cert()}", f"--tls-key={certs.key()}", *options], stdout=subprocess.PIPE, text=True)
-        heard = [next(self.process.stdout) for _ in range(2)]
-        self.plain, self.tls = (int(line.split(":")[1].split()[0]) for line in heard)
+        shown = [f"--tls-cert={certs.cert(cert)}", f"--tls-key={certs.key(cert)}"] if cert else []
+        at_line = [f"--listen={longline.NEAR}:225", f"--listen-tls={longline.NEAR}:265"] if is_far else []
+        self.process = subprocess.Popen([ENVOI, "sink", "--listen=127.0.0.1:0", "--listen-tls=127.0.0.1:0", "--auth=any",
+                                         "--auth-mechanisms=PLAIN,LOGIN", "--quiet", *shown, *at_line], stdout=subprocess.PIPE, text=True)
+        ports = [int(next(self.process.stdout).split(":")[1].split()[0]) for _ in range(2 + len(at_line))]
+        self.plain, self.tls = (port for port in ports if port not in self.far.values())
 
     def target(self, mode, recipients=("b@example.org",)):
         return Target(self.tls if mode == "implicit" else self.plain, mode, self.certs.bundle, recipients=recipients)
@@ -46,18 +60,17 @@ class Sink:
 
 
 class Postfix:
-    """Postfix with Dovecot's logins, as the system tests run it, except that it discards what it accepts."""
+    """Postfix with Dovecot's logins, as the system tests run it, except that it discards what it has queued."""
 
     name = "Postfix"
+    far = {"plain": 25, "starttls": 587, "implicit": 465}
 
     def __init__(self, certs, work):
         self.certs, self.started = certs, []
-        real.POSTFIX_MAIN = real.POSTFIX_MAIN.replace("virtual_transport = virtual\n", "virtual_transport = discard:\n")
-        real.POSTFIX_MASTER += "discard unix - - n - - discard\n"
         for name in ("dovecot", "postfix"):
             (work / name).mkdir(mode=0o755)
         try:
-            submission, lmtp = real.dovecot(work / "dovecot", certs, 9, work / "dovecot/mail")
+            submission, _ = real.dovecot(work / "dovecot", certs, 9, work / "dovecot/mail")
             self.started.append(submission)
             self.server = real.postfix(work / "postfix", certs, submission.extra["auth_socket"], real.MECHANISMS)
             self.started.append(self.server)
@@ -66,9 +79,15 @@ class Postfix:
             raise
 
     def target(self, mode, recipients=("b@example.org",)):
-        port = getattr(self.server, mode)
-        return Target(port, mode, self.certs.bundle, real.USER, real.PASSWORD, recipients)
+        return Target(getattr(self.server, mode), mode, self.certs.bundle, real.USER, real.PASSWORD, recipients)
 
     def close(self):
         for server in reversed(self.started):
             real.stop(server)
+
+
+def at_the_far_end(receiver, mode):
+    """The receiver as it is reached over the long line."""
+    target = receiver.target(mode)
+    target.host, target.port = longline.NAME, receiver.far[mode]
+    return target
