@@ -49,7 +49,7 @@ class Bench:
         try:
             self.postfix = receivers.Postfix(self.certs, self.work)
             self.open.append(self.postfix)
-        except receivers.real.NotHere as why:
+        except (receivers.real.NotHere, RuntimeError, OSError) as why:
             progress(f"no Postfix: {why}")
         self.unsafe = self._unsafe()
 
@@ -314,8 +314,8 @@ class Workload:
 WORKLOADS = [
     Workload(small, 300),
     Workload(rtt, 600),
-    Workload(bulk, 300),
-    Workload(recipients, 30),
+    Workload(bulk, 400),
+    Workload(recipients, 60),
     Workload(many, 60),
     Workload(load, 60),
     Workload(startup, 15),
