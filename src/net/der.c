@@ -46,14 +46,19 @@ static bool take(struct der *rest, unsigned char tag, struct der *whole)
 bool der_certificate(const unsigned char *p, size_t n, struct der_certificate *c)
 {
     struct der in = { p, n }, passed;
+    size_t head, size;
+    c->subject = (struct der){ NULL, 0 };
     if (!enter(&in) || !enter(&in))
         return false;
     take(&in, DER_VERSION, &passed);
     if (!take(&in, DER_INTEGER, &passed) ||         /* serial number */
         !take(&in, DER_SEQUENCE, &passed) ||        /* algorithm */
         !take(&in, DER_SEQUENCE, &c->issuer) ||
-        !take(&in, DER_SEQUENCE, &passed) ||        /* validity */
-        !take(&in, DER_SEQUENCE, &c->subject))
+        !take(&in, DER_SEQUENCE, &passed))          /* validity */
+        return false;
+    if (head_of(&in, DER_SEQUENCE, &head, &size))
+        c->subject.n = head + size;
+    if (!take(&in, DER_SEQUENCE, &c->subject))
         return false;
     if (!take(&in, DER_SEQUENCE, &c->key))
         c->key = (struct der){ NULL, 0 };

@@ -21,7 +21,7 @@ struct der_certificate {
 };
 
 /* RFC 5280 4.1. n may be only the certificate's beginning. false: issuer and subject do not lie within, or it is no
- * certificate. */
+ * certificate; subject.n is then how long the subject is, or 0 where not even that lies within. */
 bool der_certificate(const unsigned char *p, size_t n, struct der_certificate *c);
 
 #endif

@@ -1,12 +1,9 @@
 /* trust_find: walks PEM blocks, and of each just the octets in front of the subject's end. It knows no GnuTLS. */
 #include "net/trust_find.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "base/codec.h"
-
-enum { SHORT = 512 }; /* base64 digits that hold version to subject of nearly every root */
 
 bool trust_names(const unsigned char *der, size_t n, struct der *issuer, struct der *subject)
 {
@@ -18,20 +15,17 @@ bool trust_names(const unsigned char *der, size_t n, struct der *issuer, struct 
     return c.subject.p + c.subject.n < der + n;
 }
 
-/* The first digits of a block of base64, without its line ends, at most `most`. */
-static void block_der(const char *p, const char *end, size_t most, struct buf *digits, struct buf *der)
+/* Decodes the next line, or as many as have digits by fours. false: there is none, or it is not base64. */
+static bool take_line(const char **p, const char *end, struct buf *digits, struct buf *der)
 {
     buf_reset(digits);
-    buf_reset(der);
-    while (p < end && digits->len < most) {
-        const char *eol = memchr(p, '\n', (size_t)(end - p));
-        size_t n = (size_t)((eol ? eol : end) - p);
-        buf_add(digits, p, n > 0 && p[n - 1] == '\r' ? n - 1 : n);
-        p = eol ? eol + 1 : end;
-    }
-    if (most < digits->len)
-        buf_cut(digits, most);
-    base64_decode(der, digits->data, digits->len);
+    do {
+        const char *eol = memchr(*p, '\n', (size_t)(end - *p));
+        size_t n = (size_t)((eol ? eol : end) - *p);
+        buf_add(digits, *p, n > 0 && (*p)[n - 1] == '\r' ? n - 1 : n);
+        *p = eol ? eol + 1 : end;
+    } while ((digits->len == 0 || digits->len % 4 != 0) && *p < end);
+    return digits->len > 0 && base64_decode(der, digits->data, digits->len);
 }
 
 static bool is_wanted(const struct der *subject, const struct der *names, size_t count)
@@ -42,18 +36,27 @@ static bool is_wanted(const struct der *subject, const struct der *names, size_t
     return false;
 }
 
-/* A block whose head does not hold the subject is decoded whole. */
+static bool has_length(size_t n, const struct der *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (names[i].n == n)
+            return true;
+    return false;
+}
+
+/* Of most certificates the length of the subject tells. */
 static bool block_is_wanted(const char *p, const char *end, const struct der *names, size_t count,
                             struct buf *digits, struct buf *der)
 {
-    struct der issuer, subject;
-    for (size_t most = SHORT;; most = SIZE_MAX) {
-        block_der(p, end, most, digits, der);
-        if (trust_names((const unsigned char *)der->data, der->len, &issuer, &subject))
-            return is_wanted(&subject, names, count);
-        if (most == SIZE_MAX)
+    struct der_certificate c;
+    buf_reset(der);
+    while (take_line(&p, end, digits, der)) {
+        if (der_certificate((const unsigned char *)der->data, der->len, &c))
+            return is_wanted(&c.subject, names, count);
+        if (c.subject.n > 0 && !has_length(c.subject.n, names, count))
             return false;
     }
+    return false;
 }
 
 /* The labels under which GnuTLS takes a certificate. */
@@ -66,9 +69,14 @@ static bool is_certificate(const char *label, size_t n)
     return false;
 }
 
+/* What it looks for begins as nothing in base64 does. */
 static const char *find(const char *p, const char *end, const char *what)
 {
-    return memmem(p, (size_t)(end - p), what, strlen(what));
+    const size_t n = strlen(what);
+    for (; (size_t)(end - p) >= n && (p = memchr(p, *what, (size_t)(end - p) - n + 1)); p++)
+        if (memcmp(p, what, n) == 0)
+            return p;
+    return NULL;
 }
 
 size_t trust_find(const char *pem, size_t n, const struct der *names, size_t count, struct buf *out)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/codec.h"
 #include "net/trust_find.h"
 
 enum { DAY = 86400 };
@@ -261,6 +262,34 @@ static void test_what_is_no_certificate(void **state)
         bool key = der_certificate(made[LEAF].der.data, n, &begun) && begun.key.p;
         assert_true(key == (whole.key.p + whole.key.n <= made[LEAF].der.data + n));
         assert_true(!key || (begun.key.p == whole.key.p && begun.key.n == whole.key.n));
+        assert_true(begun.subject.n == 0 || begun.subject.n == whole.subject.n);
+    }
+}
+
+/* However the lines are broken. */
+static void test_lines(void **state)
+{
+    static const struct { size_t width; const char *end; } rows[] = {
+        { 64, "\r\n" }, { 76, "\n" }, { 65, "\n" }, { 1, "\n" }, { 64, "\n\n" }, { 4096, "\n" },
+    };
+    struct der issuer, subject;
+    (void)state;
+    assert_true(trust_names(made[ROOT].der.data, made[ROOT].der.size, &issuer, &subject));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf store = BUF_INIT, digits = BUF_INIT, found = BUF_INIT;
+        base64_encode(&digits, made[ROOT].der.data, made[ROOT].der.size);
+        buf_printf(&store, "-----BEGIN CERTIFICATE-----%s", rows[i].end);
+        for (size_t at = 0, n; at < digits.len; at += n) {
+            n = rows[i].width < digits.len - at ? rows[i].width : digits.len - at;
+            buf_add(&store, digits.data + at, n);
+            buf_adds(&store, rows[i].end);
+        }
+        buf_adds(&store, "-----END CERTIFICATE-----\n");
+        if (trust_find(store.data, store.len, &subject, 1, &found) != 1 || found.len != store.len)
+            fail_msg("lines of %zu digits", rows[i].width);
+        buf_free(&store);
+        buf_free(&digits);
+        buf_free(&found);
     }
 }
 
@@ -270,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_what_is_no_certificate),
+        cmocka_unit_test(test_lines),
     };
     return cmocka_run_group_tests(tests, make_all, unmake_all);
 }
