@@ -53,7 +53,8 @@ bool stream_buffered(const struct stream *s);
 
 /* Starts TLS as a client (net/tls.h). Call until it does not return IO_AGAIN. Octets that the peer sent before the
  * handshake began are an error. On IO_DONE the certificate was verified as params ask. On a certificate failure
- * (FAULT_CERTIFICATE) nothing was sent but the handshake. params are borrowed until it is done. */
+ * (FAULT_CERTIFICATE) nothing was sent but the handshake. params are borrowed until it is done. The last of our own
+ * part may still be pending then: it leaves together with what is written next, and before anything is read. */
 enum io stream_tls_client(struct stream *s, const struct tls_params *params, struct err *e);
 
 struct tls_server;

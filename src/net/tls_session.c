@@ -262,16 +262,16 @@ enum io tls_session_handshake(struct stream *s, struct err *e)
         err_clear(&ignored);
         return tls_explain(s, rc, e);
     }
-    if (tls_flush(s, e) == IO_ERROR) {
-        err_stage(e, STAGE_TLS);
-        return IO_ERROR;
-    }
-    if (rc < 0)
+    if (rc < 0) {
+        if (tls_flush(s, e) == IO_ERROR) {
+            err_stage(e, STAGE_TLS);
+            return IO_ERROR;
+        }
         return IO_AGAIN;
+    }
     t->up = true;
     t->params = NULL;
     tls_facts_session(t);
-    wire_quickack(s);
     return IO_DONE;
 }
 

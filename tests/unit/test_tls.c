@@ -186,6 +186,15 @@ static void serve(struct ends *x, const struct tls_server_params *p)
     assert_non_null(x->context);
 }
 
+/* What an end still has to say of a handshake that it is done with leaves with what it says next: here that is nothing. */
+static void send_last(struct ends *x, enum io client, enum io server)
+{
+    if (client == IO_DONE)
+        stream_flush(x->client, &x->client_err);
+    if (server == IO_DONE)
+        stream_flush(x->server, &x->server_err);
+}
+
 /* The client's end of the handshake. The server's is in server_err where it failed. */
 static enum io shake(struct ends *x, const struct tls_params *p)
 {
@@ -195,6 +204,7 @@ static enum io shake(struct ends *x, const struct tls_params *p)
             client = stream_tls_client(x->client, p, &x->client_err);
         if (server == IO_AGAIN)
             server = stream_tls_server(x->server, x->context, &x->server_err);
+        send_last(x, client, server);
         if (client == IO_ERROR)
             break;
     }
@@ -471,6 +481,8 @@ static void shake_with_gnutls(const struct tls_params *p, bool ask, const char *
     *client = stream_new(fd[0], fd[0]);
     for (int i = 0; i < 100 && (io == IO_AGAIN || rc == GNUTLS_E_AGAIN); i++) {
         io = io == IO_AGAIN ? stream_tls_client(*client, p, &e) : io;
+        if (io == IO_DONE)
+            stream_flush(*client, &e);
         rc = rc == GNUTLS_E_AGAIN ? gnutls_handshake(session) : rc;
     }
     assert_int_equal(io, IO_DONE);
@@ -713,6 +725,7 @@ static void shake_slowly(struct wire *w, const char *priorities)
     for (long i = 0; i < 100000 && (client == IO_AGAIN || server == IO_AGAIN); i++) {
         if (client == IO_AGAIN)
             client = stream_tls_client(w->x.client, &p, &w->x.client_err);
+        send_last(&w->x, client, server);
         relay(w->client, w->server, 1);
         if (server == IO_AGAIN)
             server = stream_tls_server(w->x.server, w->x.context, &w->x.server_err);
