@@ -49,6 +49,9 @@ bool tls_tlsa_matches(const struct dns_record *r, const char *pem);
 /* Checks files, priorities and fingerprints without a connection, so that a mistake is found before one is made. */
 bool tls_params_check(const struct tls_params *p, struct err *e);
 
+/* Loads GnuTLS, unless that was done: a good use of the time that a peer takes. */
+bool tls_load(struct err *e);
+
 struct tls_certificate {
     char *subject, *issuer;  /* own: RFC 4514 */
     struct strlist names;    /* DNS names and addresses it is valid for */

@@ -594,9 +594,9 @@ static bool overdue(struct deliver *d)
     return fail(d, &e);
 }
 
-static bool step(struct task *t)
+/* true: that was all. */
+static bool go_on(struct deliver *d)
 {
-    struct deliver *d = (struct deliver *)t;
     struct err e = ERR_INIT;
     d->writing = d->turned = false;
     d->source_fd = -1;
@@ -624,6 +624,14 @@ static bool step(struct task *t)
         start_session(d);
     }
     return talk(d);
+}
+
+/* The library takes a millisecond to load, in which the peer is waited for anyway. */
+static bool step(struct task *t)
+{
+    struct deliver *d = (struct deliver *)t;
+    struct err e = ERR_INIT;
+    return go_on(d) || (d->p.hop->tls != SESSION_TLS_OFF && !tls_load(&e) && fail(d, &e));
 }
 
 static void waits(const struct task *t, struct pollset *ps)
