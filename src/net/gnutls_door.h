@@ -11,6 +11,7 @@
 #include "base/door.h"
 
 #define GNUTLS_SYMBOLS(X)                          \
+    X(gnutls_check_version)                        \
     X(gnutls_strerror)                             \
     X(gnutls_error_is_fatal)                       \
     /* sessions */                                 \

@@ -7,8 +7,6 @@
 #include "net/tls.h"
 #include "net/transport.h"
 
-#define TLS_DEFAULT_PRIORITIES "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
-
 struct tls {
     const struct gnutls_api *api;
     gnutls_session_t session;                         /* own */
