@@ -874,26 +874,42 @@ static void test_last_words(void **state)
     close_pair(&x);
 }
 
-/* Small pieces travel in one record. */
-static void test_one_record(void **state)
+/* One write, as records on the wire: all but the last hold as much as a record can, however small the pieces are. */
+static void test_records(void **state)
 {
+    enum { MOST = 16384, OVERHEAD = 1 + 16 /* type of the content, tag */, PIECES = 64 };
+    static const size_t rows[][3] = { /* octets of a first piece, of each other, how many others */
+        { 14, 15, 2 }, { 1, 0, 0 }, { MOST, 0, 0 }, { MOST + 1, 0, 0 }, { 14, 100000, 1 }, { 100000, 14, 1 },
+        { 700, 1500, PIECES - 1 }, { 20000, 78, PIECES - 1 }, { 1, 10000, 9 },
+    };
+    static char data[100000];
     (void)state;
-    struct wire w;
-    struct err e = ERR_INIT;
-    char data[4096];
-    size_t n;
-    open_wire(&w);
-    shake_slowly(&w, NULL);
-    while (relay(w.server, w.client, 1) || relay(w.client, w.server, 1))
-        ;
-    struct iovec iov[] = { { "MAIL FROM:<>\r\n", 14 }, { "RCPT TO:<a@b>\r\n", 15 }, { "DATA\r\n", 6 } };
-    assert_int_equal(stream_writev(w.x.client, iov, 3, &n, &e), IO_DONE);
-    assert_int_equal(n, 35);
-    ssize_t got = read(w.client, data, sizeof data);
-    assert_int_equal(got, 5 + 35 + 1 + 16); /* header, content, its type, tag */
-    close(w.client);
-    close(w.server);
-    close_pair(&w.x);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct wire w;
+        struct err e = ERR_INIT;
+        struct iovec iov[PIECES] = { { data, rows[i][0] } };
+        unsigned char wire[2 * sizeof data];
+        size_t n, content = rows[i][0] + rows[i][1] * rows[i][2], left = content;
+        open_wire(&w);
+        shake_slowly(&w, NULL);
+        while (relay(w.server, w.client, 1) || relay(w.client, w.server, 1))
+            ;
+        for (size_t k = 1; k <= rows[i][2]; k++)
+            iov[k] = (struct iovec){ data, rows[i][1] };
+        assert_int_equal(stream_writev(w.x.client, iov, 1 + (int)rows[i][2], &n, &e), IO_DONE);
+        assert_int_equal(n, content);
+        ssize_t got = read(w.client, wire, sizeof wire);
+        for (const unsigned char *p = wire; p < wire + got; p += 5 + (p[3] << 8 | p[4])) {
+            size_t inside = (size_t)(p[3] << 8 | p[4]) - OVERHEAD;
+            if (inside != (left < MOST ? left : MOST))
+                fail_msg("row %zu: a record of %zu, with %zu left", i, inside, left);
+            left -= inside;
+        }
+        assert_int_equal(left, 0);
+        close(w.client);
+        close(w.server);
+        close_pair(&w.x);
+    }
 }
 
 /* A connection that is dropped ends without close_notify; one that is closed with it. */
@@ -925,7 +941,7 @@ int main(void)
         cmocka_unit_test(test_client_key),        cmocka_unit_test(test_params),       cmocka_unit_test(test_no_common_version),
         cmocka_unit_test(test_not_tls),           cmocka_unit_test(test_octet_by_octet), cmocka_unit_test(test_much),
         cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_last_words),
-        cmocka_unit_test(test_one_record),        cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_records),        cmocka_unit_test(test_dropped),
     };
     return cmocka_run_group_tests_name("tls", tests, make_all, unmake_all);
 }
