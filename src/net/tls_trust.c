@@ -1,14 +1,12 @@
 /* tls_trust: loads the certificates that are trusted, and the list of those that were revoked. To parse a system's
  * whole store takes GnuTLS several times as long as all the rest of a handshake. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/ascii.h"
+#include "base/file.h"
 #include "net/tls_session.h"
 #include "net/trust_find.h"
 
@@ -16,20 +14,15 @@
 
 enum { STORE_MAX = 16 << 20, NAMES_MAX = 64 };
 
-/* Mapped, not read: to copy it takes as long as to search it. */
+/* Read, not mapped: whoever writes the file anew at that moment shall not end us by a signal. */
 static void find_in_file(const char *path, const struct der *names, size_t count, struct buf *found)
 {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    bool fits = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= STORE_MAX;
-    void *pem = fits ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    if (pem != MAP_FAILED) {
-        trust_find(pem, (size_t)st.st_size, names, count, found);
-        munmap(pem, (size_t)st.st_size);
-    }
-    close(fd);
+    struct buf pem = BUF_INIT;
+    struct err unreadable = ERR_INIT;
+    if (file_read(path, STORE_MAX, &pem, FAULT_NO_INPUT, &unreadable))
+        trust_find(pem.data, pem.len, names, count, found);
+    err_clear(&unreadable);
+    buf_free(&pem);
 }
 
 static void find_in_directory(const char *path, const struct der *names, size_t count, struct buf *found)
