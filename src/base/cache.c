@@ -28,10 +28,12 @@ static bool find_home(struct buf *path)
     return path->len > 0;
 }
 
-/* Ours, and nobody else can write it. */
-static bool private(const struct stat *st)
+enum { WRITABLE = S_IWGRP | S_IWOTH, SHARED = S_IRWXG | S_IRWXO };
+
+/* Ours, and nobody else has any of these rights. */
+static bool private(const struct stat *st, mode_t rights)
 {
-    return st->st_uid == geteuid() && !(st->st_mode & (S_IWGRP | S_IWOTH));
+    return st->st_uid == geteuid() && !(st->st_mode & rights);
 }
 
 /* The folder in `parent`, which is closed. -1: there is none that can be trusted. */
@@ -42,7 +44,7 @@ static int enter(int parent, const char *name, bool make)
         mkdirat(parent, name, 0700);
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     close(parent);
-    if (fd >= 0 && !fstat(fd, &st) && private(&st))
+    if (fd >= 0 && !fstat(fd, &st) && private(&st, WRITABLE))
         return fd;
     if (fd >= 0)
         close(fd);
@@ -77,7 +79,7 @@ static bool file_name(const char *name, struct buf *out)
     return out->len > 0 && out->len <= NAME_MAX;
 }
 
-static bool read_file(int folder, const char *name, size_t max, struct buf *out)
+static bool read_file(int folder, const char *name, mode_t rights, size_t max, struct buf *out)
 {
     struct stat st;
     struct err ignored = ERR_INIT;
@@ -85,7 +87,7 @@ static bool read_file(int folder, const char *name, size_t max, struct buf *out)
     int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    bool ok = !fstat(fd, &st) && S_ISREG(st.st_mode) && private(&st) && file_read_fd(fd, max, out, &ignored);
+    bool ok = !fstat(fd, &st) && S_ISREG(st.st_mode) && private(&st, rights) && file_read_fd(fd, max, out, &ignored);
     if (!ok)
         buf_cut(out, before);
     err_clear(&ignored);
@@ -97,22 +99,54 @@ bool cache_read(const char *kind, const char *name, size_t max, struct buf *out)
 {
     struct buf file = BUF_INIT;
     int folder = file_name(name, &file) ? open_folder(kind, false) : -1;
-    bool ok = folder >= 0 && read_file(folder, file.data, max, out);
+    bool ok = folder >= 0 && read_file(folder, file.data, WRITABLE, max, out);
     if (folder >= 0)
         close(folder);
     buf_free(&file);
     return ok;
 }
 
-/* A new file with a name of its own, which begins with a dot. */
+/* A name that begins with a dot, as no other does. */
+static bool own_name(struct buf *name)
+{
+    unsigned long long r;
+    buf_reset(name);
+    if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
+        return false;
+    buf_printf(name, ".%016llx", r);
+    return true;
+}
+
+/* Under a name of its own nobody else finds it: whoever renames it has it alone. */
+static bool take_file(int folder, const char *name, size_t max, struct buf *out)
+{
+    struct buf own = BUF_INIT;
+    bool ok = false;
+    if (own_name(&own) && renameat(folder, name, folder, own.data) == 0) {
+        ok = read_file(folder, own.data, SHARED, max, out);
+        unlinkat(folder, own.data, 0);
+    }
+    buf_free(&own);
+    return ok;
+}
+
+bool cache_take(const char *kind, const char *name, size_t max, struct buf *out)
+{
+    struct buf file = BUF_INIT;
+    int folder = file_name(name, &file) ? open_folder(kind, false) : -1;
+    bool ok = folder >= 0 && take_file(folder, file.data, max, out);
+    if (folder >= 0)
+        close(folder);
+    buf_free(&file);
+    return ok;
+}
+
+/* A new file. */
 static int create(int folder, struct buf *name)
 {
     for (int i = 0; i < TRIES; i++) {
-        unsigned long long r;
-        if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
+        if (!own_name(name))
             return -1;
-        buf_reset(name);
-        buf_printf(name, ".%016llx", r);
         int fd = openat(folder, name->data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
         if (fd >= 0 || errno != EEXIST)
             return fd;

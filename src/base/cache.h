@@ -12,6 +12,11 @@
 
 /* Appends the file's octets, at most max. kind is a word of ours; name may be any text. */
 bool cache_read(const char *kind, const char *name, size_t max, struct buf *out);
+
+/* The same, and the file is gone: of several processes only one gets what it held. A file that others can read counts
+ * as absent, too, and goes all the same. */
+bool cache_take(const char *kind, const char *name, size_t max, struct buf *out);
+
 bool cache_write(const char *kind, const char *name, const char *p, size_t n);
 void cache_remove(const char *kind, const char *name);
 

@@ -251,6 +251,82 @@ static void test_writers(void **state)
     assert_int_equal(files_in("home/cache/envoi/kind"), 1);
 }
 
+static bool takes(const char *name, const char *text)
+{
+    struct buf b = BUF_SECRET_INIT;
+    bool ok = cache_take("kind", name, 100, &b) && strcmp(b.data, text) == 0;
+    assert_true(ok || b.len == 0);
+    buf_free(&b);
+    return ok;
+}
+
+static void test_taken(void **state)
+{
+    (void)state;
+    char target[1024];
+    assert_false(takes("one", "first"));
+    assert_true(cache_write("kind", "one", "first", 5));
+    assert_true(takes("one", "first"));
+    assert_false(takes("one", "first"));
+    put("elsewhere", "evil", 0600);
+    snprintf(target, sizeof target, "%s", at("elsewhere"));
+    assert_int_equal(symlink(target, at("home/cache/envoi/kind/one")), 0);
+    assert_false(takes("one", "evil"));
+    assert_int_equal(access(target, F_OK), 0);
+    put("home/cache/envoi/kind/one", "x", 0640);
+    assert_false(takes("one", "x"));
+    put("home/cache/envoi/kind/one", "x", 0604);
+    assert_false(takes("one", "x"));
+    if (geteuid() == 0) {
+        put("home/cache/envoi/kind/one", "x", 0600);
+        assert_int_equal(chown(at("home/cache/envoi/kind/one"), 65534, 65534), 0);
+        assert_false(takes("one", "x"));
+    }
+    char text[101];
+    memset(text, 'y', 101);
+    assert_true(cache_write("kind", "one", text, 101));
+    assert_false(takes("one", text));
+    assert_int_equal(files_in("home/cache/envoi/kind"), 0); /* all that was not to be trusted is gone */
+    unlink(target);
+}
+
+/* What is there is taken by one of those who come at once. */
+static void test_takers(void **state)
+{
+    (void)state;
+    enum { TAKERS = 4, TIMES = 300 };
+    pid_t children[TAKERS];
+    int got[2], taken = 0, written = 0;
+    char one;
+    assert_int_equal(pipe(got), 0);
+    for (int t = 0; t < TAKERS; t++) {
+        children[t] = fork();
+        assert_true(children[t] >= 0);
+        if (children[t] == 0) {
+            struct buf b = BUF_INIT;
+            for (int i = 0; i < TIMES; i++)
+                if (cache_take("kind", "shared", 100, &b) && write(got[1], "x", 1) != 1)
+                    _exit(1);
+            _exit(0);
+        }
+    }
+    close(got[1]);
+    for (int left = TAKERS, status; left > 0;) {
+        if (access(at("home/cache/envoi/kind/shared"), F_OK) != 0)
+            written += cache_write("kind", "shared", "x", 1);
+        if (waitpid(-1, &status, WNOHANG) > 0) {
+            assert_int_equal(status, 0);
+            left--;
+        }
+    }
+    while (read(got[0], &one, 1) == 1)
+        taken++;
+    close(got[0]);
+    taken += takes("shared", "x");
+    assert_int_equal(taken, written);
+    assert_int_equal(files_in("home/cache/envoi/kind"), 0);
+}
+
 static void test_places(void **state)
 {
     (void)state;
@@ -296,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kept),   cmocka_unit_test(test_names),   cmocka_unit_test(test_not_trusted),
         cmocka_unit_test(test_folder_is_a_link), cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_taken),  cmocka_unit_test(test_takers),
         cmocka_unit_test(test_writers), cmocka_unit_test(test_places),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
