@@ -39,6 +39,13 @@
     X(gnutls_session_channel_binding)              \
     X(gnutls_session_ext_master_secret_status)     \
     X(gnutls_session_is_resumed)                   \
+    X(gnutls_session_get_flags)                    \
+    X(gnutls_session_get_data2)                    \
+    X(gnutls_session_set_data)                     \
+    X(gnutls_db_set_cache_expiration)              \
+    X(gnutls_session_ticket_key_generate)          \
+    X(gnutls_session_ticket_enable_server)         \
+    X(gnutls_session_ticket_send)                  \
     X(gnutls_session_get_desc)                     \
     X(gnutls_protocol_get_version)                 \
     X(gnutls_protocol_get_name)                    \
@@ -61,6 +68,7 @@
     X(gnutls_certificate_set_verify_function)      \
     X(gnutls_certificate_get_ours)                 \
     X(gnutls_certificate_get_peers)                \
+    X(gnutls_certificate_get_issuer)               \
     X(gnutls_certificate_verify_peers)             \
     X(gnutls_x509_trust_list_init)                 \
     X(gnutls_x509_trust_list_deinit)               \

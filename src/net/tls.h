@@ -34,6 +34,9 @@ struct tls_params {
     const char *key_file;       /* PEM or a PKCS#11 URL; NULL: no client certificate */
     const char *cert_file;
     const char *priorities;     /* GnuTLS priority string; NULL: "NORMAL" without TLS 1.0 and 1.1 */
+    const char *session_name;   /* under this name a session is kept for later runs, once the peer is verified, and that
+                                   of an earlier run taken up (base/cache.h, kind "tls"), whose verdict stands: the name
+                                   must tell apart all that the members above and their files say. NULL: none is */
     /* NULL: none; the result is wiped and freed */
     bool (*key_password)(void *ctx, const char *file, char **password, struct err *e);
     void *ctx;
@@ -67,7 +70,8 @@ struct tls_facts {
     char *version; /* own: "TLS1.3" */
     char *cipher;  /* own: "AES-256-GCM" */
     char *group;   /* own or NULL: key exchange, "X25519" */
-    bool resumed;
+    bool offered;  /* a session of an earlier connection was, whether or not it could be taken up */
+    bool resumed;  /* the session of an earlier connection, with the chain shown and the verdict found then */
     bool verified; /* by trust or by fingerprint */
     const char *how; /* "trust", "dane", "fingerprint", "issuer" (any_name), "name" (any_issuer), "none" */
     char *problem;   /* own or NULL: why it is not verified, where that was tolerated */

@@ -165,6 +165,18 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
+static bool start_session(struct stream *s, const struct tls_params *p, struct err *e)
+{
+    const struct tls *t = s->tls;
+    const char *name = p->sni ? p->sni : p->host;
+    const unsigned flags = GNUTLS_CLIENT | (p->session_name ? 0 : GNUTLS_NO_TICKETS);
+    if (!tls_session_start(s, flags, p->priorities, t->credentials, e))
+        return false;
+    if (*name && !is_address(name))
+        t->api->gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, name, strlen(name));
+    return true;
+}
+
 static bool start(struct stream *s, const struct tls_params *p, struct err *e)
 {
     struct tls *t = tls_new(s, e);
@@ -176,12 +188,7 @@ static bool start(struct stream *s, const struct tls_params *p, struct err *e)
     if (!load_key(t->api, t->credentials, p, true, e))
         return false;
     t->api->gnutls_certificate_set_verify_function(t->credentials, tls_verify);
-    if (!tls_session_start(s, GNUTLS_CLIENT, p->priorities, t->credentials, e))
-        return false;
-    const char *name = p->sni ? p->sni : p->host;
-    if (*name && !is_address(name))
-        t->api->gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, name, strlen(name));
-    return true;
+    return start_session(s, p, e) && (!p->session_name || tls_resume_offer(t) || start_session(s, p, e));
 }
 
 enum io stream_tls_client(struct stream *s, const struct tls_params *params, struct err *e)

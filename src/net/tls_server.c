@@ -12,6 +12,7 @@ struct tls_server {
     const struct gnutls_api *api;
     gnutls_certificate_credentials_t credentials; /* own */
     char *priorities;                             /* own or NULL */
+    gnutls_datum_t ticket_key;                    /* own */
     struct tls_certificate certificate;           /* own */
 };
 
@@ -113,6 +114,8 @@ struct tls_server *tls_server_new(const struct tls_server_params *p, struct err 
     s->priorities = xstrdup(p->priorities);
     if (api->gnutls_certificate_allocate_credentials(&s->credentials) < 0)
         err_set(e, FAULT_SYSTEM, "cannot prepare TLS");
+    else if (api->gnutls_session_ticket_key_generate(&s->ticket_key) < 0)
+        err_set(e, FAULT_SYSTEM, "cannot make a key for session tickets");
     else if (check_priorities(api, p->priorities, e) && load_certificate(s, p, e))
         return s;
     tls_server_free(s);
@@ -126,6 +129,9 @@ void tls_server_free(struct tls_server *s)
     if (s->credentials)
         s->api->gnutls_certificate_free_credentials(s->credentials);
     tls_certificate_free(&s->certificate);
+    if (s->ticket_key.data)
+        explicit_bzero(s->ticket_key.data, s->ticket_key.size);
+    free(s->ticket_key.data);
     free(s->priorities);
     free(s);
 }
@@ -137,7 +143,12 @@ const char *tls_server_fingerprint(const struct tls_server *s)
 
 static bool start(struct stream *s, const struct tls_server *server, struct err *e)
 {
-    return tls_new(s, e) && tls_session_start(s, GNUTLS_SERVER, server->priorities, server->credentials, e);
+    const unsigned flags = GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET;
+    if (!tls_new(s, e) || !tls_session_start(s, flags, server->priorities, server->credentials, e))
+        return false;
+    server->api->gnutls_session_ticket_enable_server(s->tls->session, &server->ticket_key);
+    s->tls->owes_ticket = true;
+    return true;
 }
 
 enum io stream_tls_server(struct stream *s, struct tls_server *server, struct err *e)

@@ -23,6 +23,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *p, size_t size)
         size_t n;
         enum io io = wire_read(s, t->in, IN_SIZE, &n, &t->why);
         t->ended = io == IO_EOF;
+        t->dry = io == IO_AGAIN;
         if (t->ended)
             return 0;
         if (io != IO_DONE) {
@@ -73,12 +74,23 @@ static enum io tls_flush(struct stream *s, struct err *e)
     return IO_DONE;
 }
 
+/* Behind records without data, such as tickets, there may be some. */
+static ssize_t record(struct tls *t, void *p, size_t size)
+{
+    enum { IN_A_ROW = 8 }; /* nobody shall keep us here */
+    ssize_t got = GNUTLS_E_AGAIN;
+    t->dry = false;
+    for (int i = 0; i < IN_A_ROW && got == GNUTLS_E_AGAIN && !t->dry; i++)
+        got = t->api->gnutls_record_recv(t->session, p, size);
+    return got;
+}
+
 static enum io tls_read(struct stream *s, void *p, size_t size, size_t *n, struct err *e)
 {
     struct tls *t = s->tls;
     struct err broken = ERR_INIT; /* for writing; what came before it broke can still be read */
     tls_flush(s, &broken);
-    ssize_t got = t->api->gnutls_record_recv(t->session, p, size);
+    ssize_t got = record(t, p, size);
     if (t->out.len > 0) /* an answer to a key update */
         tls_flush(s, &t->why);
     if (got > 0) {
@@ -140,6 +152,9 @@ static enum io tls_writev(struct stream *s, const struct iovec *iov, int count, 
     struct cursor c = { .iov = iov, .count = count };
     enum io io = IO_DONE;
     cursor_skip_empty(&c);
+    if (t->owes_ticket) /* some clients take one that comes alone for a reply, and wait for its end */
+        t->api->gnutls_session_ticket_send(t->session, 1, 0);
+    t->owes_ticket = false;
     while (c.count > 0 && io == IO_DONE) {
         while (c.count > 0 && t->out.len < OUT_FULL) {
             size_t size;
@@ -171,6 +186,7 @@ static bool tls_buffered(const struct stream *s)
 static void tls_close(struct stream *s)
 {
     struct tls *t = s->tls;
+    tls_resume_end(t);
     if (t->session && t->up && !s->silent) {
         t->api->gnutls_bye(t->session, GNUTLS_SHUT_WR);
         tls_flush(s, &t->why);
@@ -179,6 +195,7 @@ static void tls_close(struct stream *s)
         t->api->gnutls_deinit(t->session);
     if (t->credentials)
         t->api->gnutls_certificate_free_credentials(t->credentials);
+    tls_resume_free(t);
     tls_facts_free(&t->facts);
     err_clear(&t->why);
     buf_free(&t->out);
@@ -229,7 +246,10 @@ bool tls_session_start(struct stream *s, unsigned flags, const char *priorities,
 {
     struct tls *t = s->tls;
     gnutls_priority_t parsed;
-    int rc = t->api->gnutls_init(&t->session, flags | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS);
+    if (t->session)
+        t->api->gnutls_deinit(t->session);
+    t->session = NULL;
+    int rc = t->api->gnutls_init(&t->session, flags | GNUTLS_NONBLOCK);
     if (rc < 0)
         return err_set(e, FAULT_SYSTEM, "cannot begin a TLS session: %s", t->api->gnutls_strerror(rc));
     if (!tls_priorities_parse(t->api, priorities, &parsed, e))
@@ -241,8 +261,6 @@ bool tls_session_start(struct stream *s, unsigned flags, const char *priorities,
     t->api->gnutls_transport_set_ptr(t->session, s);
     t->api->gnutls_transport_set_pull_function(t->session, pull);
     t->api->gnutls_transport_set_vec_push_function(t->session, push);
-    t->in = xmalloc(IN_SIZE);
-    t->part = xmalloc(RECORD_SIZE);
     return true;
 }
 
@@ -253,10 +271,18 @@ static bool is_not_tls(const struct tls *t)
     return t->first_n > 0 && (t->first[0] < CHANGE_CIPHER_SPEC || t->first[0] > HANDSHAKE);
 }
 
+/* In a session that is taken up again no certificate comes, and GnuTLS does not ask about one. */
+static bool is_proved(struct tls *t)
+{
+    return !t->params || t->asked || tls_resume_is_proved(t) || tls_verify(t->session) == 0;
+}
+
 enum io tls_session_handshake(struct stream *s, struct err *e)
 {
     struct tls *t = s->tls;
     int rc = t->api->gnutls_handshake(t->session);
+    if (rc == GNUTLS_E_SUCCESS && !is_proved(t))
+        rc = GNUTLS_E_CERTIFICATE_ERROR;
     if (rc < 0 && t->ended)
         rc = GNUTLS_E_PREMATURE_TERMINATION;
     else if (rc < 0 && is_not_tls(t))
@@ -293,6 +319,8 @@ struct tls *tls_new(struct stream *s, struct err *e)
         return NULL;
     struct tls *t = xcalloc(1, sizeof *t);
     t->api = api;
+    t->in = xmalloc(IN_SIZE);
+    t->part = xmalloc(RECORD_SIZE);
     buf_init(&t->out);
     t->facts.how = "none";
     s->tls = t;

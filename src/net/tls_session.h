@@ -7,13 +7,18 @@
 #include "net/tls.h"
 #include "net/transport.h"
 
+struct tls_resume;
+
 struct tls {
     const struct gnutls_api *api;
     gnutls_session_t session;                         /* own */
     gnutls_certificate_credentials_t credentials;     /* own; NULL on the server side */
     const struct tls_params *params;                  /* borrowed until the handshake is done; NULL on the server
                                                          side */
+    struct tls_resume *resume;                        /* own; NULL: sessions are neither offered nor kept */
     bool up;
+    bool asked;                                       /* has GnuTLS asked about the peer's certificate? */
+    bool whole_trust;                                 /* the verdict rests on all that is trusted, wherever that is */
     struct err why;                                   /* what a callback of GnuTLS found wrong */
     struct tls_facts facts;
     char *in;                                         /* own: what came from the wire */
@@ -24,13 +29,16 @@ struct tls {
     size_t first_n;
     bool ended;                                       /* the peer closed its side, properly or in the middle of a
                                                          record */
+    bool owes_ticket;                                 /* a server's, of TLS 1.3: it goes with the first words */
+    bool dry;                                         /* nothing more is there to read, for now */
     bool answered;                                    /* has application data arrived? */
 };
 
 /* Puts TLS on the wire of s, still without a session. NULL: no GnuTLS. */
 struct tls *tls_new(struct stream *s, struct err *e);
 
-/* Gives s a session; flags GNUTLS_CLIENT or GNUTLS_SERVER. The handshake has not begun. */
+/* Gives s a session, another in place of one it has; flags GNUTLS_CLIENT or GNUTLS_SERVER. The handshake has not
+ * begun. */
 bool tls_session_start(struct stream *s, unsigned flags, const char *priorities,
                        gnutls_certificate_credentials_t credentials, struct err *e);
 
@@ -57,6 +65,25 @@ void tls_certificate_free(struct tls_certificate *c);
 bool tls_trust_narrow(struct tls *t);
 bool tls_trust_load(const struct gnutls_api *api, gnutls_certificate_credentials_t credentials,
                     const struct tls_params *p, struct err *e);
+
+/* tls_resume.c: the session of params.session_name, if there is one, is offered; call before the handshake. false: t
+ * needs another session, which goes without. Where it was taken up the verdict of its first handshake stands (false:
+ * it was not). At the end of the connection the session it had is kept, where the peer was verified. */
+bool tls_resume_offer(struct tls *t);
+bool tls_resume_is_proved(struct tls *t);
+void tls_resume_end(const struct tls *t);
+void tls_resume_free(struct tls *t);
+
+/* What a file of tls_resume.c holds. Reading borrows from p; false: it is damaged, or not to be used now. Writing
+ * appends; false: it is too long. */
+struct tls_saved {
+    long long proved, until; /* seconds since the epoch */
+    const char *how;         /* static: as the facts have it; "none": there is no data, and no session is wanted */
+    const char *data;
+    size_t n;
+};
+bool tls_saved_read(const char *p, size_t n, long long now, struct tls_saved *s);
+bool tls_saved_write(const struct tls_saved *s, struct buf *out);
 
 /* tls_verify.c: GnuTLS's callback: is this peer the one we want? Leaves the reason in tls.why. */
 int tls_verify(gnutls_session_t session);

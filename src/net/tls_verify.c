@@ -336,7 +336,8 @@ static int names_status(const struct tls *t, const struct tls_chain *c, unsigned
 static int trust_status(struct tls *t, unsigned *status, struct err *e)
 {
     int rc = tls_trust_narrow(t) ? names_status(t, NULL, status) : GNUTLS_E_AGAIN;
-    if (rc < 0 || *status != 0)
+    t->whole_trust = rc < 0 || *status != 0;
+    if (t->whole_trust)
         rc = tls_trust_load(t->api, t->credentials, t->params, e) ? names_status(t, NULL, status) : GNUTLS_E_FILE_ERROR;
     return rc;
 }
@@ -384,6 +385,7 @@ int tls_verify(gnutls_session_t session)
     struct err ignored = ERR_INIT;
     struct stream *s = gnutls_door(&ignored) /* open already */ ->gnutls_session_get_ptr(session);
     struct tls *t = s->tls;
+    t->asked = true;
     if (accept_peer(t))
         return 0;
     if (!t->params->tolerate)

@@ -93,8 +93,8 @@ def test_writes(sink, command, way, writes):
     assert told.count("sendmsg(") == writes, told
 
 
-@pytest.mark.parametrize("way,flights,up,down", [("plain", 4, ON_THE_WIRE + 110, 300), ("starttls", 8, ON_THE_WIRE + 740, 1560),
-                                                 ("implicit", 6, ON_THE_WIRE + 710, 1380)])
+@pytest.mark.parametrize("way,flights,up,down", [("plain", 4, ON_THE_WIRE + 110, 300), ("starttls", 8, ON_THE_WIRE + 740, 1860),
+                                                 ("implicit", 6, ON_THE_WIRE + 710, 1680)])
 def test_round_trips_and_octets(sink, command, way, flights, up, down):
     """The floor that bench/README.md derives, and what goes over the line each way."""
     with DelayProxy("127.0.0.1", sink[way], 0.05) as proxy:
