@@ -537,7 +537,7 @@ static bool check_login(struct account *a, struct err *e)
 bool account_bind(struct account *a, const struct rc_account *chosen, const struct settings *command_line,
                   struct err *e)
 {
-    *a = (struct account){ .msmtp = chosen && chosen->msmtp };
+    *a = (struct account){ .msmtp = chosen && chosen->msmtp, .system = chosen && chosen->system };
     if (!chosen)
         settings_init(&a->settings, account_options());
     else if (!rc_settings(chosen, &a->settings, e))

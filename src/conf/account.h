@@ -66,6 +66,7 @@ struct account {
     struct strlist tls_fingerprint;
     bool tls_certcheck;
     struct strlist tls_policy; /* levels, for all domains or one (send/policy.h), where mx */
+    int tls_session_cache;     /* enum tristate; auto: not for root, nor for the system's accounts */
     bool requiretls;           /* RFC 8689: the message goes over protected connections only, all the way */
     /* envelope and message */
     struct strlist from;       /* addresses and patterns */
@@ -83,6 +84,7 @@ struct account {
     char *syslog;              /* NULL: off, else the facility: "LOG_MAIL" */
     bool diagnose;             /* a connection that does not come about is looked into */
     bool msmtp;                /* bound with msmtp's defaults */
+    bool system;               /* from the system's file */
     /* for people */
     struct settings settings;  /* own: what was said, with origins */
     struct strlist warnings;   /* own: what is done as told but looks wrong */

@@ -135,6 +135,8 @@ static const struct option account_rows[] = {
     { .name = "tls_policy", .group = "TLS", .type = OPTION_BY_DOMAIN, .flags = BOTH | OPTION_MULTI,
       .arg = "'[DOMAIN] LEVEL'", .words = tls_levels, A(tls_policy),
       .help = "what a mail exchanger's TLS must be: none, may, encrypt, dane, dane-only, verify or fingerprint" },
+    { .name = "tls_session_cache", .group = "TLS", .type = OPTION_TRI, .flags = BOTH, .arg = "auto|on|off",
+      .words = tristates, .def = "auto", A(tls_session_cache), .help = "take up TLS sessions of earlier runs" },
     { .name = "requiretls", .group = "TLS", .type = OPTION_FLAG, SWITCH, .words = switches, .def = "off", A(requiretls),
       .help = "no server shall pass the message on without verified TLS" },
 

@@ -34,6 +34,7 @@ struct deliver {
     struct stream *stream;
     struct session *session;
     struct tls_params tls;
+    struct buf session_name;
     struct exchange *exchange;
     size_t *slice;          /* own: the recipients of the present job */
     struct session_job job;
@@ -432,9 +433,19 @@ static bool serve_body(struct deliver *d)
     return false;
 }
 
+/* Who only looks at a server wants to see all of it. */
+static void name_session(struct deliver *d)
+{
+    if (!d->p.look && !d->p.probe
+        && deliver_tls_session_name(d->p.account, d->p.hop, &d->tls, &d->session_name))
+        d->tls.session_name = d->session_name.data;
+}
+
 /* true: wait. */
 static bool serve_tls(struct deliver *d, struct err *e)
 {
+    if (!stream_tls_facts(d->stream)) /* it begins */
+        name_session(d);
     switch (stream_tls_client(d->stream, &d->tls, e)) {
     case IO_AGAIN:
         return true;
@@ -701,6 +712,7 @@ struct deliver *deliver_new(const struct deliver_params *p)
     d->tls.any_issuer = d->probe.any_issuer;
     d->tls.describe = hub_wants(p->hub, EV_CERTIFICATE);
     d->tls.keep_pem = d->probe.keep_pem;
+    buf_init(&d->session_name);
     phase(d, STAGE_CONNECT);
     d->dial = start_dial(d);
     return d;
@@ -791,6 +803,7 @@ void deliver_free(struct deliver *d)
     exchange_free(d->exchange);
     free(d->slice);
     free(d->queue_id);
+    buf_free(&d->session_name);
     err_clear(&d->err);
     free(d);
 }

@@ -78,6 +78,11 @@ struct tls_params deliver_tls_params(const struct account *a, const struct hop *
  * typed. */
 bool deliver_check(const struct account *a, const struct hop *hop, struct credentials *c, struct err *e);
 
+/* The name under which a TLS session with the hop may be kept, made of all that must be the same for it to be taken up
+ * again. Appends; false: none is to be kept. */
+bool deliver_tls_session_name(const struct account *a, const struct hop *hop, const struct tls_params *p,
+                              struct buf *name);
+
 /* Emits EV_TLS and EV_CERTIFICATE. NULL: nothing. */
 void deliver_tls_tell(struct hub *hub, unsigned connection, const struct tls_facts *f);
 

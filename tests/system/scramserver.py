@@ -33,6 +33,7 @@ class ScramServer(FaultServer):
         super().__init__(tls=True, auth=True)
         self.mechanisms = ("SCRAM-SHA-256-PLUS " if plus else "") + "SCRAM-SHA-256 PLAIN"
         self.password, self.man_in_the_middle, self.liar, self.gs2 = password.encode(), man_in_the_middle, liar, None
+        self.resumed = []
         self.context = SSL.Context(SSL.TLS_SERVER_METHOD)
         self.context.set_min_proto_version(VERSIONS[version])
         self.context.set_max_proto_version(VERSIONS[version])
@@ -56,6 +57,7 @@ class ScramConversation(Conversation):
         self.sock.set_accept_state()
         self.sock.do_handshake()
         self.tls_up = True
+        self.server.resumed.append(self.resumed())
         self.buffer.clear()
 
     def binding(self, kind):
@@ -63,7 +65,11 @@ class ScramConversation(Conversation):
             return b"another connection"
         if kind == "tls-exporter":
             return self.sock.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
-        return self.sock.get_peer_finished()  # tls-unique: the client's Finished came first
+        # tls-unique: the client's Finished came first, but the server's in a session that is taken up again
+        return self.sock.get_finished() if self.resumed() else self.sock.get_peer_finished()
+
+    def resumed(self):
+        return bool(SSL._lib.SSL_session_reused(self.sock._ssl))
 
     def ask(self, text):
         self.send(b"334 " + base64.b64encode(text) + b"\r\n")

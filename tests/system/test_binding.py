@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from client import SENDER, envoi, message, to_port
+from client import SENDER, environment, envoi, message, to_port
 from faultserver import FaultServer
 
 pytest.importorskip("OpenSSL", reason="python3-openssl is not installed")
@@ -13,9 +13,9 @@ import scramserver  # noqa: E402
 BINDING = {"1.2": "p=tls-unique", "1.3": "p=tls-exporter"}
 
 
-def login(certs, server, auth="on", password="pencil"):
-    return envoi(*to_port(server.port, ca=certs.ca, tls="starttls", auth=auth, user="u", password=password), "-f", SENDER,
-                 "b@example.org", message=message()[1])
+def login(certs, server, *more, auth="on", password="pencil", env=None):
+    return envoi(*to_port(server.port, ca=certs.ca, tls="starttls", auth=auth, user="u", password=password), *more, "-f", SENDER,
+                 "b@example.org", message=message()[1], env=env)
 
 
 @pytest.mark.parametrize("version", BINDING)
@@ -23,6 +23,16 @@ def test_bound(certs, version):
     with scramserver.ScramServer(certs, version, "pencil") as server:
         done = login(certs, server)
     assert done.status == 0 and server.gs2 == BINDING[version], (done, server.gs2)
+
+
+@pytest.mark.parametrize("version", BINDING)
+def test_bound_to_resumed_session(certs, tmp_path, version):
+    """The binding is that of the connection, not of the session."""
+    with scramserver.ScramServer(certs, version, "pencil") as server:
+        for resumed in (False, True, True):
+            done = login(certs, server, "--tls-session-cache=on", env=environment(XDG_CACHE_HOME=str(tmp_path)))
+            assert done.status == 0 and server.gs2 == BINDING[version], (done, server.gs2)
+            assert server.resumed[-1] == resumed
 
 
 @pytest.mark.parametrize("version", BINDING)

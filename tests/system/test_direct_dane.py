@@ -274,3 +274,25 @@ def test_requiretls_in_clear(exchangers):
 def test_tls_required_no(exchangers):
     """RFC 8689 5: a report about broken TLS has to get through it."""
     arrives(exchangers, "bad311.test", "may:encrypt", "pf10", head=b"TLS-Required: No\n")
+
+
+# ---- sessions taken up again
+
+CACHED = "--tls-session-cache=on"
+
+
+def test_session_of_one_level(exchangers):
+    """What one level found good is none of another's business."""
+    sink = exchangers.sink(at(50), *good_certificate(exchangers))
+    for level, resumed in (("verify", False), ("verify", True), ("encrypt", False), ("may", False), ("verify", True)):
+        got = "encrypt" if level == "may" else level
+        result = arrives(exchangers, "sink.test", f"{level}:{got}", options=[CACHED, f"--tls-policy={level}"])
+        assert result.report["tls"]["resumed"] == resumed, (level, result)
+    assert len(sink.end()) == 5
+
+
+def test_session_by_tlsa_records(exchangers):
+    """Postfix gives no ticket in a session that was taken up."""
+    for resumed in (False, True, False):
+        result = arrives(exchangers, "mixed.test", "dane:dane", "pf10", options=[CACHED])
+        assert result.report["tls"]["resumed"] == resumed, result

@@ -512,6 +512,133 @@ static void test_exchanger_levels(void **state)
     strlist_free(&a.tls_fingerprint);
 }
 
+/* Two files that differ, gone after the test. */
+static void make_files(char file[2][32])
+{
+    for (int i = 0; i < 2; i++) {
+        snprintf(file[i], 32, "/tmp/envoi-test-file-XXXXXX");
+        const int fd = mkstemp(file[i]);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+}
+
+/* Everything that says who is talked to and who is believed is in a session's name, and none of it can be read there. */
+static void test_session_name(void **state)
+{
+    (void)state;
+    enum { NONE, PORT, TLS, USER, SOURCE, PROXY, PROXY_PORT, PROXY_TYPE, PROXY_USER, HOST, SNI, PRIORITIES, CERTIFICATE,
+           KEY, VERIFY, EXCHANGER, LEVEL, REPORT, TRUST, FINGERPRINT, NAMES, TLSA, USAGE, SELECTOR, MATCHING,
+           ASSOCIATION, TWO, WRITTEN, LAST };
+    struct strlist one = STRLIST_INIT, two = STRLIST_INIT, seen = STRLIST_INIT;
+    char file[2][32];
+    make_files(file);
+    strlist_add(&one, "00");
+    strlist_add(&two, "01");
+    for (int what = NONE; what < LAST; what++) {
+        struct dns_record records[] = { { .usage = what == USAGE ? 2 : 3, .selector = what == SELECTOR,
+                                          .matching = what == MATCHING, .association = BUF_INIT },
+                                        { .usage = 3, .association = BUF_INIT } };
+        struct dns_answer tlsa = { .status = DNS_FOUND, .v = records, .n = what == TWO ? 2 : 1 };
+        struct account a = { .tls_session_cache = TRI_ON, .user = what == USER ? "you" : "me" };
+        struct hop hop = { .host = "mx.example", .port = what == PORT ? 587 : 25, .tls = SESSION_TLS_REQUIRED };
+        struct tls_params p = { .host = what == HOST ? "other.example" : "mx.example", .sni = what == SNI ? "" : NULL,
+                                .verify = what != VERIFY, .fingerprints = what == FINGERPRINT ? &two : &one };
+        buf_adds(&records[0].association, what == ASSOCIATION ? "x" : "y");
+        a.source_ip = what == SOURCE ? "192.0.2.1" : NULL;
+        a.proxy_type = what == PROXY_TYPE ? PROXY_SOCKS5 : PROXY_NONE;
+        a.proxy_host = what == PROXY ? "proxy.example" : NULL;
+        a.proxy_port = what == PROXY_PORT ? 1080 : 0;
+        a.proxy_user = what == PROXY_USER ? "me" : NULL;
+        hop.tls = what == TLS ? SESSION_TLS_IMPLICIT : hop.tls;
+        hop.exchanger = what == EXCHANGER;
+        hop.wanted = what == LEVEL ? LEVEL_VERIFY : LEVEL_NONE;
+        hop.report = what == REPORT;
+        p.priorities = what == PRIORITIES ? "NORMAL" : NULL;
+        p.cert_file = what == CERTIFICATE ? file[0] : NULL;
+        p.key_file = what == KEY ? file[0] : NULL;
+        p.trust_file = what == TRUST ? file[1] : file[0];
+        p.names = what == NAMES ? &one : NULL;
+        p.tlsa = what >= TLSA && what <= TWO ? &tlsa : NULL;
+        if (what == WRITTEN)
+            assert_int_equal(truncate(file[0], 1), 0);
+        struct buf name = BUF_INIT, again = BUF_INIT;
+        if (!deliver_tls_session_name(&a, &hop, &p, &name)) {
+            assert_int_equal(what, NONE); /* no TLS */
+            break;
+        }
+        assert_true(deliver_tls_session_name(&a, &hop, &p, &again));
+        assert_string_equal(name.data, again.data);
+        assert_int_equal(strncmp(name.data, what == PORT ? "mx.example_587_" : "mx.example_25_", 14), 0);
+        assert_int_equal(strspn(strrchr(name.data, '_') + 1, "0123456789abcdef"), 64);
+        if (strlist_has(&seen, name.data))
+            fail_msg("%d", what);
+        strlist_add(&seen, name.data);
+        for (int i = 0; i < 2; i++)
+            buf_free(&records[i].association);
+        buf_free(&name);
+        buf_free(&again);
+    }
+    for (int i = 0; i < 2; i++)
+        unlink(file[i]);
+    strlist_free(&seen);
+    strlist_free(&one);
+    strlist_free(&two);
+}
+
+/* Not for root, not where anything less than a verified peer would do, nor where what it is verified by cannot be
+ * watched. */
+static void test_sessions_not_kept(void **state)
+{
+    (void)state;
+    const struct hop hop = { .host = "mx.example", .port = 25 }, local = { .socket = "/run/lmtp" };
+    struct strlist one = STRLIST_INIT, none = STRLIST_INIT;
+    const struct dns_answer tlsa = { .status = DNS_FOUND };
+    const bool root = geteuid() == 0;
+    char file[2][32];
+    make_files(file);
+    strlist_add(&one, "00");
+    const char *trust = file[0];
+    const struct {
+        int cache;
+        bool system, over_socket, kept;
+        struct tls_params p;
+    } rows[] = {
+        { TRI_ON, false, false, true, { .verify = true, .trust_file = trust } },
+        { TRI_ON, true, false, true, { .verify = true, .trust_file = trust } },
+        { TRI_ON, false, true, false, { .verify = true, .trust_file = trust } },
+        { TRI_AUTO, false, false, !root, { .verify = true, .trust_file = trust } },
+        { TRI_AUTO, true, false, false, { .verify = true, .trust_file = trust } },
+        { TRI_OFF, false, false, false, { .verify = true, .trust_file = trust } },
+        { TRI_ON, false, false, false, { .trust_file = trust } },
+        { TRI_ON, false, false, false, { .trust_file = trust, .fingerprints = &none } },
+        { TRI_ON, false, false, true, { .trust_file = trust, .fingerprints = &one } },
+        { TRI_ON, false, false, true, { .trust_file = trust, .tlsa = &tlsa } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = trust, .tolerate = true } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = trust, .any_name = true } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = trust, .any_issuer = true } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = trust, .crl_file = file[1] } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = "/tmp" } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = "/dev/null" } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = "pkcs11:" } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = trust, .key_file = "pkcs11:object=x", .cert_file = file[1] } },
+        { TRI_ON, false, false, false, { .verify = true, .trust_file = trust, .key_file = file[1], .cert_file = "pkcs11:object=x" } },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct account a = { .tls_session_cache = rows[i].cache, .system = rows[i].system };
+        struct buf name = BUF_INIT;
+        const bool kept = deliver_tls_session_name(&a, rows[i].over_socket ? &local : &hop, &rows[i].p, &name);
+        if (i == 0 && !kept)
+            break; /* no TLS */
+        if (kept != rows[i].kept || (name.len > 0) != kept)
+            fail_msg("row %zu", i);
+        buf_free(&name);
+    }
+    for (int i = 0; i < 2; i++)
+        unlink(file[i]);
+    strlist_free(&one);
+}
+
 /* A policy in testing mode holds nothing up; once in a connection it is told what would have failed. */
 static void test_policy_in_testing(void **state)
 {
@@ -655,6 +782,7 @@ int main(void)
         cmocka_unit_test(test_probe_auth_assumed),
         cmocka_unit_test(test_probe_command),
         cmocka_unit_test(test_exchanger_levels),
+        cmocka_unit_test(test_session_name), cmocka_unit_test(test_sessions_not_kept),
         cmocka_unit_test(test_policy_in_testing),
         cmocka_unit_test(test_many_at_once),
     };
