@@ -35,6 +35,7 @@ struct deliver {
     struct session *session;
     struct tls_params tls;
     struct buf session_name;
+    bool offered;           /* a session of an earlier run, in vain */
     struct exchange *exchange;
     size_t *slice;          /* own: the recipients of the present job */
     struct session_job job;
@@ -436,7 +437,7 @@ static bool serve_body(struct deliver *d)
 /* Who only looks at a server wants to see all of it. */
 static void name_session(struct deliver *d)
 {
-    if (!d->p.look && !d->p.probe
+    if (!d->p.look && !d->p.probe && !d->p.hop->afresh
         && deliver_tls_session_name(d->p.account, d->p.hop, &d->tls, &d->session_name))
         d->tls.session_name = d->session_name.data;
 }
@@ -454,6 +455,7 @@ static bool serve_tls(struct deliver *d, struct err *e)
         return false;
     case IO_EOF:
     case IO_ERROR:
+        d->offered = stream_tls_facts(d->stream) && stream_tls_facts(d->stream)->offered;
         deliver_tls_tell(d->p.hub, d->p.connection, stream_tls_facts(d->stream));
         err_stage(e, STAGE_TLS);
         return false;
@@ -765,7 +767,7 @@ const char *deliver_queue_id(const struct deliver *d)
 struct hop_end deliver_hop_end(const struct deliver *d)
 {
     return (struct hop_end){ .err = &d->err, .family = d->family, .other_family = d->other_family,
-                             .out_of_time = d->out_of_time };
+                             .out_of_time = d->out_of_time, .offered = d->offered };
 }
 
 bool deliver_is_tls(const struct deliver *d)

@@ -247,6 +247,8 @@ static bool next_exchanger(struct route *r, size_t *at, const struct err *e)
 bool route_goes_on(struct route *r, size_t *at, const struct hop_end *end)
 {
     struct hop *hop = &r->v[*at];
+    if (end->offered && !hop->afresh && !end->out_of_time && failure_of(end->err, PORT))
+        return hop->afresh = true; /* some servers cannot stand that; the same way, then, before all others */
     if (hop->exchanger)
         return !end->out_of_time && next_exchanger(r, at, end->err);
     const struct failure *f = failure_of(end->err, PORT | FAMILY | SEGMENTS);

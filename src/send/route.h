@@ -31,6 +31,7 @@ struct hop {
     bool report;          /* MTA-STS testing: a certificate that would not do is told, and gone on with */
     const struct dns_answer *tlsa; /* borrowed; NULL: no DANE */
     struct strlist names; /* own: names beside host that usage 2 accepts (RFC 7672 3.2.2) */
+    bool afresh;          /* no TLS session of an earlier run is offered */
     const char *failed;   /* how the delivery failed, in words that follow a port's name; NULL: it did not, yet … */
     enum stage failed_at;
     enum tls_level got;   /* how well the last connection over it was protected */
@@ -42,6 +43,7 @@ struct hop_end {
     const struct err *err;
     int family, other_family; /* as dial_family told, where a connection came about */
     bool out_of_time;         /* the whole run's time is up */
+    bool offered;             /* TLS did not come up as a session of an earlier run was offered */
 };
 
 struct route {

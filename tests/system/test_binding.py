@@ -36,6 +36,21 @@ def test_bound_to_resumed_session(certs, tmp_path, version):
 
 
 @pytest.mark.parametrize("version", BINDING)
+def test_session_not_borne(certs, tmp_path, version):
+    """OpenSSL breaks the handshake off where a session is offered to a server that asks for certificates and has no name for its
+    sessions: the message goes there all the same, and from then on no session is offered."""
+    with scramserver.ScramServer(certs, version, "pencil") as server:
+        for tries in (1, 2, 1):
+            server.context.set_verify(scramserver.SSL.VERIFY_PEER if server.connections else scramserver.SSL.VERIFY_NONE,
+                                      lambda *_: True)
+            before = server.connections
+            done = login(certs, server, "--tls-session-cache=on", env=environment(XDG_CACHE_HOME=str(tmp_path)))
+            assert done.status == 0 and done.err == "", done
+            assert server.connections == before + tries
+    assert not any(server.resumed)
+
+
+@pytest.mark.parametrize("version", BINDING)
 def test_without_plus(certs, version):
     with scramserver.ScramServer(certs, version, "pencil", plus=False) as server:
         done = login(certs, server)

@@ -173,6 +173,33 @@ static void never_again(void **state)
     route_free(&r);
 }
 
+/* A server that breaks TLS off as a session is offered is asked once more without. */
+static void afresh(void **state)
+{
+    (void)state;
+    for (int exchanger = 0; exchanger < 2; exchanger++) {
+        struct err e = ERR_INIT;
+        struct route r = route_of("port 465");
+        size_t at = 0;
+        const struct hop_end end = { .err = &e, .offered = true };
+        r.v[0].exchanger = exchanger;
+        err_set(&e, FAULT_CERTIFICATE, "it is not trusted");
+        err_stage(&e, STAGE_TLS);
+        assert_false(route_goes_on(&r, &at, &end) && at == 0);
+        at = 0;
+        err_clear(&e);
+        err_set(&e, FAULT_TLS, "it breaks off");
+        err_stage(&e, STAGE_TLS);
+        assert_true(route_goes_on(&r, &at, &end));
+        assert_int_equal(at, 0);
+        assert_int_equal(r.n, 1);
+        assert_true(r.v[0].afresh);
+        assert_false(route_goes_on(&r, &at, &end) && at == 0);
+        err_clear(&e);
+        route_free(&r);
+    }
+}
+
 static void advice(void **state)
 {
     (void)state;
@@ -396,7 +423,7 @@ static void there_is_no_one_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ways), cmocka_unit_test(another_way), cmocka_unit_test(never_again), cmocka_unit_test(advice),
+        cmocka_unit_test(ways), cmocka_unit_test(another_way), cmocka_unit_test(never_again), cmocka_unit_test(afresh), cmocka_unit_test(advice),
         cmocka_unit_test(exchangers), cmocka_unit_test(another_exchanger), cmocka_unit_test(other_exchangers_are_told),
         cmocka_unit_test(there_is_no_one_server),
     };
