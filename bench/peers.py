@@ -66,6 +66,14 @@ def envoi(t, message, work):
     return Command([ENVOI, f"--file={rc}", *t.recipients], message)
 
 
+def envoi_resumed(t, message, work):
+    """With the TLS session of its last run; no peer keeps any."""
+    if t.mode != "starttls":
+        return None
+    command = envoi(t, message, work)
+    return dataclasses.replace(command, argv=[*command.argv, "--tls-session-cache=on"], env={"XDG_CACHE_HOME": str(work)})
+
+
 def msmtp(t, message, work):
     rc = private(work / "msmtprc", rc_lines(t))
     return Command(["msmtp", f"--file={rc}", *t.recipients], message)
@@ -165,6 +173,7 @@ class Peer:
 
 PEERS = [
     Peer("envoi", ENVOI, envoi, ours=True),
+    Peer("envoi, session resumed", ENVOI, envoi_resumed, ours=True),
     Peer("msmtp", "msmtp", msmtp),
     Peer("curl", "curl", curl),
     Peer("swaks", "swaks", swaks),
