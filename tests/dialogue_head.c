@@ -205,6 +205,7 @@ JOB_WORD(size_about, j->about = atol(text))
 JOB_WORD(eight_bit, j->eight_bit = true)
 JOB_WORD(utf8_headers, j->utf8 = true)
 JOB_WORD(not_last, j->last = false)
+JOB_WORD(ahead, j->ahead = true)
 JOB_WORD(notify, j->env.dsn_notify = notify_bits(text))
 JOB_WORD(ret, j->env.dsn_return = strcmp(text, "full") == 0 ? DSN_RETURN_FULL : DSN_RETURN_HEADERS)
 JOB_WORD(envid, j->env.dsn_envid = xstrdup(text))
@@ -224,6 +225,7 @@ static const struct {
     { "eight-bit", job_eight_bit },
     { "utf8-headers", job_utf8_headers },
     { "not-last", job_not_last },
+    { "ahead", job_ahead },
     { "notify", job_notify },
     { "ret", job_ret },
     { "envid", job_envid },
@@ -260,7 +262,7 @@ void play_head(struct play *y)
         if (strcmp(l->word, "set") == 0)
             set(y, l->text);
         else if (strcmp(l->word, "no-job") == 0)
-            y->job_next = y->jobs_n;
+            y->job_next = y->job_now = y->jobs_n;
         else if (strcmp(l->word, "job") == 0)
             j = new_job(y);
         else if (!job_word(y, j, l->word, l->text))

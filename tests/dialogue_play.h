@@ -20,7 +20,7 @@ struct job {
     struct buf message;
     size_t rcpts[256];
     size_t block;
-    bool unknown, eight_bit, utf8, last;
+    bool unknown, eight_bit, utf8, last, ahead;
     long about;   /* size_about */
     size_t given; /* octets so far */
 };
@@ -32,7 +32,7 @@ struct play {
     size_t at; /* the next line of the dialogue */
     struct session_params p;
     struct job jobs[JOBS_MAX];
-    size_t jobs_n, job_next;
+    size_t jobs_n, job_next, job_now; /* the one under way is that before job_now */
     struct hub hub;
     struct buf warnings, shown;
     struct buf expected; /* of the flight that is being written */

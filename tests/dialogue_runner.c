@@ -15,6 +15,7 @@
  *   @message "text"      default "Subject: t\r\n\r\nhello\r\n"; @message-fill N: N octets of lines of our own
  *   @blocks N            the source gives the message in blocks of N octets
  *   @unknown-size  @size-about N  @eight-bit  @utf8-headers  @not-last  @notify WORDS  @ret full|hdrs  @envid ID
+ *   @ahead               the job is given as soon as the session takes it, before the one in front of it is over
  *   @needs idn           skipped in a build without libidn2
  *   @expect [job=N] fault=WORD stage=WORD exit=N fate=WORD rcpt=WORD,… (the recipients of all jobs, in order)
  *           code=N,… (their replies)  tls=yes|no  data=N (the reply to the message)  dropped=yes|no  xclient=yes|no
@@ -113,7 +114,7 @@ static void expect_flight(struct play *y)
         } else if (directive(y, "body") || directive(y, "body-part")) {
             if (directive(y, "body-part"))
                 y->partial = y->expected.len + (size_t)atol(l->text);
-            stuffed(&y->jobs[y->job_next - 1], dots && !y->p.probe.raw_body, &y->expected);
+            stuffed(&y->jobs[y->job_now - 1], dots && !y->p.probe.raw_body, &y->expected);
         } else {
             break;
         }
@@ -142,7 +143,7 @@ static void play_write(struct play *y)
     size_t common = 0;
     while (common < got.len && common < y->expected.len && got.data[common] == y->expected.data[common])
         common++;
-    bool borrowed_in_parts = n == 64 || y->jobs[y->job_next ? y->job_next - 1 : 0].message.len > 16384;
+    bool borrowed_in_parts = n == 64 || y->jobs[y->job_now ? y->job_now - 1 : 0].message.len > 16384;
     if (common < got.len)
         play_complain(y, "the client writes '%.70s' where '%.70s' is expected", got.data + common, y->expected.data + common);
     else if (!y->bytewise && got.len < y->expected.len && !borrowed_in_parts)
@@ -254,14 +255,44 @@ static void play_auth(struct play *y)
 
 static bool check_error(struct play *y, const char *text);
 
-static void play_job(struct play *y)
+/* What is expected of the job that is over. */
+static void check_job(struct play *y)
 {
     char prefix[16];
 
-    snprintf(prefix, sizeof prefix, "job=%zu ", y->job_next);
+    snprintf(prefix, sizeof prefix, "job=%zu ", y->job_now);
     for (size_t i = 0; i < y->d.n; i++)
         if (y->d.v[i].word != NULL && strcmp(y->d.v[i].word, "expect") == 0 && strncmp(y->d.v[i].text, prefix, strlen(prefix)) == 0)
             check_error(y, y->d.v[i].text + strlen(prefix));
+}
+
+static void on_over(void *ctx)
+{
+    struct play *y = ctx;
+
+    check_job(y);
+    y->job_now++;
+}
+
+static void give_job(struct play *y)
+{
+    struct job *j = &y->jobs[y->job_next++];
+
+    session_job(y->s, &(struct session_job){
+        .env = &j->env, .rcpts = j->rcpts, .n = j->env.n, .size = j->unknown ? -1 : (int64_t)j->message.len,
+        .size_about = j->about,
+        .eight_bit = j->eight_bit, .utf8_headers = j->utf8, .last = j->last });
+}
+
+static void play_ahead(struct play *y)
+{
+    if (y->job_next < y->jobs_n && y->jobs[y->job_next].ahead && session_takes_next(y->s))
+        give_job(y);
+}
+
+static void play_job(struct play *y)
+{
+    check_job(y);
     if (directive(y, "eof")) {
         session_eof(y->s);
         y->at++;
@@ -275,16 +306,13 @@ static void play_job(struct play *y)
         session_no_job(y->s);
         return;
     }
-    struct job *j = &y->jobs[y->job_next++];
-    session_job(y->s, &(struct session_job){
-        .env = &j->env, .rcpts = j->rcpts, .n = j->env.n, .size = j->unknown ? -1 : (int64_t)j->message.len,
-        .size_about = j->about,
-        .eight_bit = j->eight_bit, .utf8_headers = j->utf8, .last = j->last });
+    y->job_now = y->job_next + 1;
+    give_job(y);
 }
 
 static void play_body(struct play *y)
 {
-    struct job *j = &y->jobs[y->job_next - 1];
+    struct job *j = &y->jobs[y->job_now - 1];
     size_t n = j->message.len - j->given < j->block ? j->message.len - j->given : j->block;
 
     if (n == 0)
@@ -325,6 +353,7 @@ static bool written_in_part(const struct play *y)
 static void play_steps(struct play *y)
 {
     for (int steps = 0; !y->failed; steps++) {
+        play_ahead(y);
         enum want want = session_next(y->s);
         if (want != session_next(y->s))
             play_complain(y, "session_next is not idempotent");
@@ -498,6 +527,8 @@ static bool play(const char *name, const struct buf *text, bool bytewise)
     play_head(y);
     y->p.hub = &y->hub;
     y->p.connection = 1;
+    y->p.over = on_over;
+    y->p.over_ctx = y;
     y->p.probe.xclient = &y->xclient;
     y->p.probe.mail_params = &y->mail_params;
     y->p.probe.rcpt_params = &y->rcpt_params;

@@ -60,6 +60,8 @@ static bool advance(struct session *s)
 
     if (stops_drop_due(s))
         drop(s);
+    else if (t->data == DATA_OVER && s->ahead.active)
+        transaction_follow(s);
     else if (!idle && (s->leaving || !t->begun))
         return false;
     else if (s->leaving)

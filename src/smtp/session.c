@@ -30,7 +30,9 @@ void session_free(struct session *s)
     reply_free(&s->data_reply);
     reply_free(&s->etrn_reply);
     err_clear(&s->err);
+    err_clear(&s->ahead_err);
     free(s->t.state);
+    free(s->ahead.state);
     login_free(&s->login);
     free(s->queue);
     buf_free(&s->out);
@@ -166,6 +168,7 @@ void session_leave(struct session *s)
 void session_hang_up(struct session *s)
 {
     transaction_abandon(s);
+    transaction_withdraw(s);
     s->gone = true;
     s->ask = ASK_NOTHING;
     s->body.n = 0;

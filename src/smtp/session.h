@@ -108,6 +108,9 @@ struct session_params {
                              everybody is refused with a reply of ours, 5.7.30 */
     bool all_or_nothing;  /* one recipient refused: nobody gets the message */
     usec timeout;         /* for every step; 0: each row's own (RFC 5321 4.5.3.2, shortened; see rows.c) */
+    void (*over)(void *ctx); /* a job is over, and the one that was given ahead of its turn follows: what the facts say
+                                of the job is heard now or never. It may call session_fail(). NULL: none is given so */
+    void *over_ctx;
     struct session_probe probe;
     struct hub *hub;      /* borrowed; NULL: silent */
     unsigned connection;  /* number for events */
@@ -184,6 +187,12 @@ void session_auth_give_up(struct session *s, struct err *e); /* moved; the sessi
 /* WANT_JOB: the next transaction; or none: QUIT, if it was not sent yet. */
 void session_job(struct session *s, const struct session_job *job);
 void session_no_job(struct session *s);
+
+/* May the next transaction be given ahead of its turn, by session_job(), whatever is wanted? The end of the present
+ * message waits to be written: MAIL, RCPT and DATA of the next one join its flight (RFC 2920 3.1), and are answered
+ * together with it. No text leaves before the message in front of it is answered, so that never more than one is in
+ * doubt. Where the session ends before that, the recipients of the job given ahead are RCPT_PENDING still. */
+bool session_takes_next(const struct session *s);
 
 /* Facts. */
 const struct caps *session_caps(const struct session *s);

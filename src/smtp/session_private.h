@@ -127,6 +127,8 @@ struct session {
     struct err err;
     enum ask ask;             /* what the driver has to answer before the dialogue can go on */
     struct transaction t;
+    struct transaction ahead; /* active: its envelope was sent behind the end of t's message */
+    struct err ahead_err;     /* … and it cannot be done here */
     struct login login;
 
     /* Commands: [sent, todo) are written and wait for their replies, [todo, end) wait to be written. */
@@ -191,6 +193,8 @@ void login_free(struct login *l);
 
 /* transaction.c */
 void transaction_begin(struct session *s);
+void transaction_follow(struct session *s); /* the job given ahead takes the place of the one that is over … */
+void transaction_withdraw(struct session *s); /* … or is as if it had not been given */
 bool transaction_serves(const struct session *s); /* do the recipients answered so far let the message go out? */
 bool transaction_data_due(const struct session *s);
 void transaction_data(struct session *s);

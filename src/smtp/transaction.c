@@ -68,32 +68,6 @@ void transaction_abandon(struct session *s)
     t->active = false;
 }
 
-void session_job(struct session *s, const struct session_job *job)
-{
-    struct transaction *t = &s->t;
-
-    if (s->ask != ASK_JOB && !s->gone)
-        return;
-    err_clear(&s->err);
-    free(t->state);
-    *t = (struct transaction){ .job = *job, .active = true, .state = xcalloc(job->n + 1, 1) };
-    reply_free(&s->data_reply);
-    s->jobs++;
-    s->ask = ASK_NOTHING;
-    if (s->gone) {
-        err_set(&s->err, FAULT_LOST, "the server closed the connection before this message");
-        transaction_abandon(s);
-    }
-}
-
-void session_no_job(struct session *s)
-{
-    if (s->ask != ASK_JOB)
-        return;
-    s->ask = ASK_NOTHING;
-    session_leave(s);
-}
-
 /* A refusal that never went over the wire, worded as the server would have. */
 static void refuse_locally(struct session *s, size_t i, int code, const int enhanced[3], const char *text)
 {
@@ -585,4 +559,96 @@ void transaction_end(struct session *s)
     transaction_abandon(s);
     if (t->job.last)
         session_leave(s);
+}
+
+/* ---- jobs ---- */
+
+static struct transaction transaction_new(const struct session_job *job)
+{
+    return (struct transaction){ .job = *job, .active = true, .state = xcalloc(job->n + 1, 1) };
+}
+
+bool session_takes_next(const struct session *s)
+{
+    const struct transaction *t = &s->t;
+
+    return s->p.over && t->active && !t->job.last && t->data == DATA_SENDING && s->body.ended && !body_handed_out(s)
+        && t->unanswered == 0 && transaction_serves(s) && !s->ahead.active && session_has(s, CAP_PIPELINING)
+        && !stops_at(s, STOP_DOT);
+}
+
+/* All that can be said before the present message is answered is written at once. Behind BDAT stands RSET: what a
+ * chunk that is refused leaves of the transaction is not said (RFC 3030 2). */
+static void begin_ahead(struct session *s, const struct session_job *job)
+{
+    struct transaction present = s->t;
+
+    s->open = s->queue[s->end - 1].kind == CMD_BDAT_LAST;
+    s->t = transaction_new(job);
+    transaction_begin(s);
+    advance_release(s);
+    if (transaction_data_due(s) && data_kind(s) == CMD_DATA)
+        transaction_data(s);
+    s->ahead = s->t;
+    s->t = present;
+    if (s->gone)
+        session_hang_up(s);
+    else
+        err_move(&s->ahead_err, &s->err);
+}
+
+void transaction_follow(struct session *s)
+{
+    s->p.over(s->p.over_ctx);
+    if (s->gone)
+        return;
+    err_clear(&s->err);
+    err_move(&s->err, &s->ahead_err);
+    reply_free(&s->data_reply);
+    free(s->t.state);
+    s->t = s->ahead;
+    s->ahead = (struct transaction){ 0 };
+}
+
+void transaction_withdraw(struct session *s)
+{
+    for (size_t i = 0; s->ahead.active && i < s->ahead.job.n; i++) {
+        struct rcpt *rcpt = &s->ahead.job.env->rcpts[s->ahead.job.rcpts[i]];
+        if (rcpt->unasked)
+            reply_free(&rcpt->reply);
+        rcpt->fate = RCPT_PENDING;
+        rcpt->unasked = false;
+    }
+    s->ahead.active = false;
+}
+
+void session_job(struct session *s, const struct session_job *job)
+{
+    struct transaction *t = &s->t;
+
+    if (session_takes_next(s)) {
+        s->jobs++;
+        begin_ahead(s, job);
+        return;
+    }
+    if (s->ask != ASK_JOB && !s->gone)
+        return;
+    err_clear(&s->err);
+    free(t->state);
+    *t = transaction_new(job);
+    reply_free(&s->data_reply);
+    s->jobs++;
+    s->ask = ASK_NOTHING;
+    if (s->gone) {
+        err_set(&s->err, FAULT_LOST, "the server closed the connection before this message");
+        transaction_abandon(s);
+    }
+}
+
+void session_no_job(struct session *s)
+{
+    if (s->ask != ASK_JOB)
+        return;
+    s->ask = ASK_NOTHING;
+    session_leave(s);
 }

@@ -106,6 +106,13 @@ static bool has_positive_line(const uint8_t *p, size_t n)
     return false;
 }
 
+/* A job is over, and the one given ahead is the present one. */
+static void on_over(void *ctx)
+{
+    size_t *begun = ctx;
+    ++*begun;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -117,16 +124,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct strlist xclient = STRLIST_INIT, parameters = STRLIST_INIT;
     struct session_params p = { .lmtp = flags & 1, .domain = "client.example", .tls = (enum session_tls)(flags >> 1 & 3),
                                 .auth = flags & 8, .all_or_nothing = flags & 16, .probe = probe(&f, &xclient, &parameters) };
-    struct envelope env = ENVELOPE_INIT;
-    size_t rcpts[] = { 0, 1, 2, 3 }, n = 1 + (more & 3), given = 0, jobs = 1 + (more >> 2 & 1), done = 0;
+    struct envelope envs[2] = { ENVELOPE_INIT, ENVELOPE_INIT };
+    size_t rcpts[] = { 0, 1, 2, 3 }, n = 1 + (more & 3), given = 0, jobs = 1 + (more >> 2 & 1), done = 0, begun = 0;
     size_t length = flags & 32 ? 40000 : 400, block = flags & 64 ? 30000 : 33;
     char before = '\n';
 
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = i % 40 == 38 ? '\r' : i % 40 == 39 ? '\n' : '.';
-    env.sender = xstrdup("a@example.org");
-    for (size_t i = 0; i < n; i++)
-        envelope_add(&env, recipients[i]);
+    for (size_t k = 0; k < 2; k++) {
+        envs[k].sender = xstrdup("a@example.org");
+        for (size_t i = 0; i < n; i++)
+            envelope_add(&envs[k], recipients[i]);
+    }
+    p.over = size & 1 ? on_over : NULL;
+    p.over_ctx = &begun;
     p.probe.xclient = &xclient;
     p.probe.mail_params = p.probe.rcpt_params = &parameters;
     struct session *s = session_new(&p);
@@ -138,6 +149,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t k;
         MUST(steps < STEPS_MAX);
         MUST(session_timeout(s) > 0);
+        if (begun == done && done < jobs && session_takes_next(s)) {
+            session_job(s, &(struct session_job){ .env = &envs[done], .rcpts = rcpts, .n = n, .size = (int64_t)length, .last = true });
+            MUST(!session_takes_next(s));
+            done++;
+            given = 0;
+            continue;
+        }
         switch (want) {
         case WANT_WRITE:
             slices = session_output(s, iov, 8);
@@ -176,28 +194,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         case WANT_JOB:
             given = 0;
-            if (done++ == jobs) {
+            if (done == jobs) {
                 session_no_job(s);
                 break;
             }
-            for (size_t i = 0; i < n; i++)
-                env.rcpts[i].fate = RCPT_PENDING;
-            session_job(s, &(struct session_job){ .env = &env, .rcpts = rcpts, .n = n, .size = more & 16 ? -1 : (int64_t)length,
+            begun = ++done;
+            session_job(s, &(struct session_job){ .env = &envs[begun - 1], .rcpts = rcpts, .n = n, .size = more & 16 ? -1 : (int64_t)length,
                                                   .eight_bit = more & 32, .utf8_headers = more & 64, .last = done == jobs && !(more & 128) });
             break;
         case WANT_CLOSE:
             break;
         }
     }
-    for (size_t i = 0; i < n && done > 0; i++) {
-        MUST(done > jobs || env.rcpts[i].fate != RCPT_PENDING);
-        if (env.rcpts[i].fate == RCPT_ACCEPTED)
-            MUST(f.accepted && env.rcpts[i].reply.code / 100 == 2);
-    }
+    for (size_t k = 0; k < done; k++)
+        for (size_t i = 0; i < n; i++) {
+            const struct rcpt *rcpt = &envs[k].rcpts[i];
+            MUST((rcpt->fate != RCPT_PENDING) == (k < begun));
+            if (rcpt->fate == RCPT_ACCEPTED)
+                MUST(f.accepted && rcpt->reply.code / 100 == 2);
+        }
     MUST(!session_dropped(s) || p.probe.quit_after == STOP_DATA || p.probe.drop_after != STOP_NOWHERE
          || p.probe.drop_after_send != STOP_NOWHERE);
     session_free(s);
-    envelope_free(&env);
+    envelope_free(&envs[0]);
+    envelope_free(&envs[1]);
     strlist_free(&xclient);
     strlist_free(&parameters);
     return 0;
