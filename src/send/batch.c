@@ -73,6 +73,7 @@ struct runner {
     struct deliver_feed feed;
     struct item *item;       /* own: taken */
     bool handed;             /* … and with the delivery */
+    struct item *ahead;      /* own: the one behind it; only its envelope was sent */
     bool talks;              /* the connection is good for messages … */
     bool leaves;             /* … and we end it */
     long carried;            /* messages over it, finished */
@@ -320,7 +321,13 @@ static enum deliver_fed take(struct batch *b, struct item **item, usec *until, i
 
 /* ---- the feed of a connection ---- */
 
-static bool hand_over(struct runner *r, struct deliver_item *out)
+static struct deliver_item item_of(struct item *item, bool last)
+{
+    return (struct deliver_item){ &item->env, &item->message, last };
+}
+
+/* From here on the server may have it. */
+static bool begin(struct runner *r)
 {
     struct batch *b = r->b;
     struct err e = ERR_INIT;
@@ -331,8 +338,29 @@ static bool hand_over(struct runner *r, struct deliver_item *out)
     pace(b);
     r->handed = true;
     r->item->tries++;
-    *out = (struct deliver_item){ &r->item->env, &r->item->message, r->carried + 1 == b->per_connection };
     return true;
+}
+
+/* Does a connection wait for a message, or nobody for a connection? Then what comes next is theirs. */
+static bool another_is_free(const struct runner *r)
+{
+    for (size_t i = 0; i < r->b->n; i++)
+        if (!r->b->runners[i].item && !r->b->runners[i].over)
+            return true;
+    return false;
+}
+
+static enum deliver_fed next_ahead(struct runner *r, struct deliver_item *out, usec *until, int *fd)
+{
+    struct batch *b = r->b;
+    if (b->per_connection > 0 && r->carried + 1 >= b->per_connection)
+        return FED_END;
+    if (another_is_free(r))
+        return FED_WAIT;
+    enum deliver_fed fed = take(b, &r->ahead, until, fd);
+    if (fed == FED_MESSAGE)
+        *out = item_of(r->ahead, r->carried + 2 == b->per_connection);
+    return fed;
 }
 
 static enum deliver_fed next_message(struct runner *r, struct deliver_item *out, usec *until, int *fd)
@@ -349,24 +377,33 @@ static enum deliver_fed next_message(struct runner *r, struct deliver_item *out,
         if (fed != FED_MESSAGE)
             return fed;
     }
-    return hand_over(r, out) ? FED_MESSAGE : FED_END;
+    *out = item_of(r->item, r->carried + 1 == b->per_connection);
+    return begin(r) ? FED_MESSAGE : FED_END;
 }
 
 static enum deliver_fed next(void *ctx, struct deliver_item *out, usec *until, int *fd)
 {
     struct runner *r = ctx;
+    if (r->handed)
+        return next_ahead(r, out, until, fd);
     r->talks = true;
     enum deliver_fed fed = next_message(r, out, until, fd);
     r->leaves = fed == FED_END || (fed == FED_MESSAGE && out->last);
     return fed;
 }
 
-static void done(void *ctx, const struct err *e)
+static bool done(void *ctx, const struct err *e)
 {
     struct runner *r = ctx;
     r->carried++;
     r->b->failures = 0;
     finish(r, e);
+    r->item = r->ahead;
+    r->ahead = NULL;
+    if (!r->item)
+        return true;
+    r->leaves = !begin(r) || (r->b->per_connection > 0 && r->carried + 1 == r->b->per_connection);
+    return r->handed;
 }
 
 /* ---- connections ---- */
@@ -463,17 +500,23 @@ static bool another_talks(const struct runner *r)
     return false;
 }
 
+/* For whoever is free next. */
+static void give_back(struct batch *b, struct item **item)
+{
+    if (!*item)
+        return;
+    b->returned = xrealloc(b->returned, (b->n_returned + 1) * sizeof *b->returned);
+    b->returned[b->n_returned++] = *item;
+    *item = NULL;
+    b->changes++;
+}
+
 /* A server that takes fewer connections gets fewer. */
 static void retire(struct runner *r)
 {
-    struct batch *b = r->b;
-    if (r->item) {
-        b->returned = xrealloc(b->returned, (b->n_returned + 1) * sizeof *b->returned);
-        b->returned[b->n_returned++] = r->item;
-        r->item = NULL;
-    }
+    give_back(r->b, &r->item);
     r->over = true;
-    b->changes++;
+    r->b->changes++;
 }
 
 /* A round of failures counts once, however many connections were begun in it. */
@@ -512,6 +555,7 @@ static void connection_over(struct runner *r)
     struct hop_end end = deliver_hop_end(r->deliver);
     if (r->handed)
         settle(r, &why);
+    give_back(r->b, &r->ahead);
     if (before > 0 && !r->leaves)
         learn(r->b, before);
     end.err = &why;

@@ -1,66 +1,18 @@
 /* deliver: serves a session's wants over a connection. It knows the account and the loop, and leaves every decision
  * about the order of the dialogue to the session. */
-#include "send/deliver.h"
+#include "send/deliver_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/ascii.h"
-#include "net/dial.h"
-#include "net/stream.h"
-#include "net/tls.h"
-#include "send/exchange.h"
-
 enum {
     READ_BLOCK = 16 << 10,
-    RCPTS_EVERY_SERVER_TAKES = 100,  /* RFC 5321 4.5.3.1.8 */
-    RCPTS_AT_ONCE = 1000,            /* some servers end the session when they are asked for many more than they take */
-    RUN_SECONDS = 15 * 60,           /* `deadline auto`: so long for the dialogue … */
-    SLOWEST_OCTETS_PER_SECOND = 16 << 10, /* … and a second more for so much of the message */
-    TURNS = 64,                      /* wants served before deadlines and signals are looked at again */
+    SLOWEST_OCTETS_PER_SECOND = 16 << 10, /* `deadline auto`: a second more for so much of the message */
+    TURNS = 64,                           /* wants served before deadlines and signals are looked at again */
 };
 
 static const usec CONNECT_TIMEOUT = 60 * USEC_PER_SEC;
-
-enum state { DIALLING, HANDSHAKE, TALKING, FINISHED };
-
-struct deliver {
-    struct task task;
-    struct deliver_params p;
-    struct deliver_probe probe; /* all zero: none */
-    enum state state;
-    struct dial *dial;
-    struct stream *stream;
-    struct session *session;
-    struct tls_params tls;
-    struct buf session_name;
-    bool offered;           /* a session of an earlier run, in vain */
-    struct exchange *exchange;
-    size_t *slice;          /* own: the recipients of the present job */
-    struct session_job job;
-    size_t transactions;
-    bool job_open;
-    struct deliver_item item; /* what is sent now; of a feed … */
-    bool fed;               /* … and not over yet */
-    usec idle_until;        /* the feed has nothing before; USEC_NEVER: not known, or not idle */
-    int source_fd;          /* what the next block waits for; -1: nothing */
-    bool writing;           /* the stream is full */
-    bool turned;            /* there is more to do at once */
-    bool stopped;           /* by the probe, before there was a session */
-    usec step_deadline;
-    unsigned step_id;
-    usec run_deadline;      /* `deadline auto`: grows with the message */
-    usec open_by;           /* greeting and TLS are due */
-    bool out_of_time;       /* … the run's */
-    int family, other_family;
-    enum stage phase;
-    usec phase_start;
-    enum tls_level got;
-    char *queue_id;
-    int64_t octets;
-    struct err err;
-};
 
 static void phase(struct deliver *d, enum stage now)
 {
@@ -78,8 +30,7 @@ static void step_starts(struct deliver *d, usec timeout)
     d->step_deadline = clock_deadline(timeout);
 }
 
-/* NULL: in clear. */
-static const struct tls_facts *tls_facts(const struct deliver *d)
+const struct tls_facts *deliver_tls_now(const struct deliver *d)
 {
     return stream_is_tls(d->stream) ? stream_tls_facts(d->stream) : NULL;
 }
@@ -92,7 +43,7 @@ static bool finish(struct deliver *d)
         err_copy(&d->err, session_error(d->session));
     if (d->stream) {
         bool dropped = deliver_dropped(d);
-        d->got = policy_got(d->p.hop->wanted, tls_facts(d));
+        d->got = policy_got(d->p.hop->wanted, deliver_tls_now(d));
         (dropped ? stream_drop : stream_free)(d->stream);
         d->stream = NULL;
         emit(d->p.hub, d->p.connection, EV_CLOSED, F_STR("reason", dropped ? "dropped" : NULL));
@@ -144,7 +95,7 @@ static void tell_preamble(const struct deliver *d)
 
 /* Each server of a want returns true when the task has to wait. */
 
-static bool serve_input(struct deliver *d)
+bool deliver_read(struct deliver *d)
 {
     char block[READ_BLOCK];
     struct err e = ERR_INIT;
@@ -173,8 +124,8 @@ static bool source_ready(int fd)
     return poll(&p, 1, 0) != 0;
 }
 
-/* Has the source nothing yet? Its sender may take his time; the run's deadline holds. */
-static bool source_waits(struct deliver *d, int fd)
+/* The run's deadline holds. */
+bool deliver_source_waits(struct deliver *d, int fd)
 {
     bool waits = fd >= 0 && !source_ready(fd);
     if (waits) {
@@ -186,167 +137,10 @@ static bool source_waits(struct deliver *d, int fd)
     return waits;
 }
 
-/* ---- jobs ---- */
-
-/* 452 also says that a mailbox or a disk is full; then there is a status that tells (RFC 3463 3.6). */
-static bool is_too_many(const struct reply *r)
-{
-    bool status = r->enhanced[0] == 0 || (r->enhanced[1] == 5 && r->enhanced[2] == 3);
-    return r->code == 452 && status;
-}
-
-/* RFC 5321 4.5.3.1.10: 452 means that this transaction is full, not that the recipient is refused. */
-static void requeue_too_many(struct deliver *d)
-{
-    bool accepted = false;
-    for (size_t i = 0; i < d->job.n; i++)
-        accepted |= d->item.env->rcpts[d->slice[i]].fate == RCPT_ACCEPTED;
-    if (!accepted || d->job.last || !message_can_rewind(d->item.message))
-        return;
-    for (size_t i = 0; i < d->job.n; i++) {
-        struct rcpt *r = &d->item.env->rcpts[d->slice[i]];
-        if (r->fate == RCPT_DEFERRED && is_too_many(&r->reply))
-            r->fate = RCPT_PENDING;
-    }
-}
-
-static void keep_queue_id(struct deliver *d)
-{
-    static const char *const marks[] = { "queued as ", "queued for delivery as ", "id=",
-                                         "Message accepted for delivery: ", NULL };
-    const struct reply *r = session_data_reply(d->session);
-    if (!r || !reply_ok(r) || d->queue_id)
-        return;
-    for (const char *const *mark = marks; *mark; mark++) {
-        const char *id = ascii_icontains(r->text.data, *mark);
-        if (!id)
-            continue;
-        id += strlen(*mark);
-        size_t n = strcspn(id, " \t\n;,)>");
-        if (n > 0)
-            d->queue_id = xstrndup(id, n);
-        return;
-    }
-}
-
-/* The message is needed more than once. */
-static bool spool(struct deliver *d)
-{
-    struct err e = ERR_INIT;
-    if (source_waits(d, message_source_fd(d->item.message)))
-        return serve_input(d);
-    if (!message_spool_step(d->item.message, &e))
-        session_fail(d->session, &e);
-    return false;
-}
-
-static size_t pending_of(const struct deliver *d)
-{
-    return d->item.env ? envelope_count(d->item.env, RCPT_PENDING) : 0;
-}
-
-static bool is_full(const struct deliver *d)
-{
-    const struct caps *caps = session_caps(d->session);
-    return caps->mail_max > 0 && d->transactions >= (size_t)caps->mail_max;
-}
-
-/* The next message of the feed. true: wait, or see what became of the session. */
-static bool next_item(struct deliver *d)
-{
-    const struct deliver_feed *feed = d->p.feed;
-    if (d->fed) {
-        d->fed = false;
-        feed->done(feed->ctx, session_error(d->session));
-        free(d->queue_id);
-        d->queue_id = NULL;
-    }
-    d->item = (struct deliver_item){ 0 };
-    /* a message is not entrusted to a connection that the server has closed meanwhile */
-    while (!is_full(d) && d->transactions > 0 && !serve_input(d))
-        if (session_next(d->session) != WANT_JOB)
-            return true;
-    usec until = USEC_NEVER;
-    switch (is_full(d) ? FED_END : feed->next(feed->ctx, &d->item, &until, &d->source_fd)) {
-    case FED_MESSAGE:
-        d->fed = true;
-        d->step_deadline = 0;
-        break;
-    case FED_WAIT:
-        d->idle_until = until;
-        d->step_deadline = USEC_NEVER;
-        break;
-    case FED_END:
-        return false;
-    }
-    if (d->p.deadline == USEC_NEVER)
-        d->run_deadline = d->fed ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
-    return !d->fed;
-}
-
-static bool next_job(struct deliver *d)
-{
-    struct err e = ERR_INIT;
-    const struct caps *caps = session_caps(d->session);
-    if (d->job_open) {
-        d->job_open = false;
-        keep_queue_id(d);
-        requeue_too_many(d);
-    }
-    if (d->p.feed && pending_of(d) == 0 && next_item(d))
-        return session_next(d->session) == WANT_JOB;
-    struct envelope *env = d->item.env;
-    size_t pending = pending_of(d);
-    size_t most = caps->rcpt_max > 0 ? (size_t)caps->rcpt_max : d->p.account->all_or_nothing ? SIZE_MAX : RCPTS_AT_ONCE;
-    if (d->p.probe) /* a test is one transaction */
-        most = SIZE_MAX;
-    if (pending == 0 || is_full(d)) {
-        session_no_job(d->session);
-        return false;
-    }
-    /* the first part would be delivered before the last is answered */
-    if (d->p.account->all_or_nothing && pending > most) {
-        err_set(&e, FAULT_UNAVAILABLE, "the server takes %zu recipients at a time, so all or nothing cannot be "
-                                       "promised to %zu",
-                most, pending);
-        err_hint(&e, "send to fewer, or without 'all_or_nothing'");
-        err_stage(&e, STAGE_MAIL);
-        session_fail(d->session, &e);
-        return false;
-    }
-    bool whole = pending <= most && (pending <= RCPTS_EVERY_SERVER_TAKES || caps->rcpt_max > 0 || d->p.probe);
-    if (!whole && !d->item.message->complete)
-        return spool(d);
-    if (!message_rewind(d->item.message)) {
-        err_set(&e, FAULT_TEMPORARY, "the message cannot be read a second time for the recipients that are left");
-        session_fail(d->session, &e);
-        return false;
-    }
-    d->slice = xrealloc(d->slice, pending * sizeof *d->slice);
-    d->job = (struct session_job){
-        .env = env,
-        .rcpts = d->slice,
-        .size = message_size(d->item.message),
-        .size_about = d->item.message->size_hint,
-        .eight_bit = d->item.message->eight_bit || !d->item.message->complete,
-        .utf8_headers = message_headers_eight_bit(d->item.message),
-        .last = whole && d->item.last,
-    };
-    for (size_t i = 0; i < env->n && d->job.n < most; i++)
-        if (env->rcpts[i].fate == RCPT_PENDING)
-            d->slice[d->job.n++] = i;
-    if (d->transactions++ == 0)
-        deliver_tls_report(d->p.hub, d->p.connection, d->p.hop, tls_facts(d));
-    d->octets = 0;
-    d->job_open = true;
-    session_job(d->session, &d->job);
-    return false;
-}
-
 /* The reason may be waiting to be read: "421 …" and the end. */
 static void write_failed(struct deliver *d, struct err *e)
 {
-    while (session_next(d->session) != WANT_CLOSE && !serve_input(d))
+    while (session_next(d->session) != WANT_CLOSE && !deliver_read(d))
         ;
     session_fail(d->session, e);
 }
@@ -385,7 +179,7 @@ static bool serve_write(struct deliver *d)
     case IO_AGAIN:
         d->writing = true;
         /* What the peer says meanwhile has to be heard, or both sides wait for ever. */
-        return serve_input(d);
+        return deliver_read(d);
     case IO_EOF:
     case IO_ERROR:
         write_failed(d, &e);
@@ -397,12 +191,12 @@ static bool serve_write(struct deliver *d)
 static bool serve_read(struct deliver *d)
 {
     serve_flush(d); /* what does not go out yet is waited for together with the answer */
-    return serve_input(d);
+    return deliver_read(d);
 }
 
 static void tell_progress(const struct deliver *d)
 {
-    const struct session_job *job = &d->job;
+    const struct session_job *job = &d->now.job;
     int64_t total = job->size >= 0 ? job->size : job->size_about;
     emit(d->p.hub, d->p.connection, EV_PROGRESS, F_INT("octets", d->octets), F_INT_IF("total", total > 0, total));
 }
@@ -412,12 +206,12 @@ static bool serve_body(struct deliver *d)
     struct err e = ERR_INIT;
     const char *block;
     size_t n;
-    int fd = message_wait_fd(d->item.message);
-    if (source_waits(d, fd))
-        return serve_input(d);
-    if (fd >= 0 && message_pull(d->item.message, &e) && message_wait_fd(d->item.message) >= 0)
+    int fd = message_wait_fd(d->now.item.message);
+    if (deliver_source_waits(d, fd))
+        return deliver_read(d);
+    if (fd >= 0 && message_pull(d->now.item.message, &e) && message_wait_fd(d->now.item.message) >= 0)
         return false;
-    if (err_is_set(&e) || !message_next(d->item.message, &block, &n, &e)) {
+    if (err_is_set(&e) || !message_next(d->now.item.message, &block, &n, &e)) {
         session_fail(d->session, &e);
         return false;
     }
@@ -478,6 +272,7 @@ static bool serve_starttls(struct deliver *d)
 static bool talk(struct deliver *d)
 {
     for (int turn = 0; turn < TURNS; turn++) {
+        deliver_job_ahead(d);
         enum want want = session_next(d->session);
         if (session_step_id(d->session) != d->step_id || d->step_deadline == 0) {
             d->step_id = session_step_id(d->session);
@@ -502,13 +297,13 @@ static bool talk(struct deliver *d)
             exchange_serve(d->exchange, d->session, d->stream);
             break;
         case WANT_JOB:
-            wait = next_job(d);
+            wait = deliver_job(d);
             break;
         case WANT_CLOSE:
             wait = session_dropped(d->session) && clock_now() < d->step_deadline && serve_flush(d);
             if (wait) /* what is followed by a drop must have left before it */
                 break;
-            keep_queue_id(d);
+            deliver_keep_queue_id(d);
             serve_flush(d);
             return finish(d);
         }
@@ -533,6 +328,8 @@ static void start_session(struct deliver *d)
         .all_or_nothing = a->all_or_nothing,
         .requiretls = a->requiretls && (d->p.env || d->p.feed),
         .timeout = a->timeout,
+        .over = d->p.feed ? deliver_job_over : NULL,
+        .over_ctx = d,
         .probe = d->probe.session,
         .hub = d->p.hub,
         .connection = d->p.connection,
@@ -696,11 +493,11 @@ static struct dial *start_dial(const struct deliver *d)
 struct deliver *deliver_new(const struct deliver_params *p)
 {
     struct deliver *d = xcalloc(1, sizeof *d);
-    *d = (struct deliver){ .task = { step, waits }, .p = *p, .item = { p->env, p->message, true }, .source_fd = -1,
+    *d = (struct deliver){ .task = { step, waits }, .p = *p, .now.item = { p->env, p->message, true }, .source_fd = -1,
                            .idle_until = USEC_NEVER, .open_by = USEC_NEVER };
     if (p->probe)
         d->probe = *p->probe;
-    d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
+    d->run_deadline = p->deadline == USEC_NEVER ? clock_deadline(DELIVER_RUN_SECONDS * USEC_PER_SEC) : USEC_NEVER;
     const struct exchange_params exchange = {
         .account = p->account, .hop = p->hop, .credentials = p->credentials, .probe = p->probe, .hub = p->hub,
         .connection = p->connection,
@@ -803,7 +600,8 @@ void deliver_free(struct deliver *d)
     stream_free(d->stream);
     session_free(d->session);
     exchange_free(d->exchange);
-    free(d->slice);
+    free(d->now.slice);
+    free(d->ahead.slice);
     free(d->queue_id);
     buf_free(&d->session_name);
     err_clear(&d->err);

@@ -49,10 +49,13 @@ enum deliver_fed {
 };
 struct deliver_feed {
     void *ctx;
+    /* May be asked while an item is not over: the next one's envelope then leaves together with its end, and nothing of
+     * the next message before `done`. Where the connection ends between, its recipients are pending as they were. */
     enum deliver_fed (*next)(void *ctx, struct deliver_item *item, usec *until, int *fd);
     /* The server has said what there is to say about the item, and the connection goes on. e: what was wrong with the
-     * message as a whole. For what a connection ends with this is not called: deliver_result() tells then. */
-    void (*done)(void *ctx, const struct err *e);
+     * message as a whole. For what a connection ends with this is not called: deliver_result() tells then. false: the
+     * item that was given ahead must not be sent, and the connection ends. */
+    bool (*done)(void *ctx, const struct err *e);
 };
 
 struct deliver_params {

@@ -167,7 +167,8 @@ def unpacked(name):
     return UNPACKED / name
 
 
-# Postfix: three ports, logins by Dovecot, everything into one Maildir.
+# Postfix: four ports, logins by Dovecot, everything into one Maildir. `data` offers no CHUNKING, and ends connections that pipeline
+# what must not be.
 
 POSTFIX_MAIN = """compatibility_level = 3.6
 myhostname = postfix.example
@@ -206,6 +207,7 @@ LOGIN = ("-o smtpd_sasl_auth_enable=yes -o smtpd_tls_auth_only=yes -o mynetworks
          "-o smtpd_recipient_restrictions=permit_sasl_authenticated,reject")
 
 POSTFIX_MASTER = """{plain} inet n - n - 100 smtpd
+{data} inet n - n - 100 smtpd -o smtpd_discard_ehlo_keywords=chunking -o smtpd_forbid_unauth_pipelining=yes
 {starttls} inet n - n - 100 smtpd -o smtpd_tls_security_level=may {login}
 {implicit} inet n - n - 100 smtpd -o smtpd_tls_wrappermode=yes {login}
 """
@@ -228,17 +230,17 @@ postlog unix-dgram n - n - 1 postlogd
 
 def postfix(run, certs, auth_socket, mechanisms):
     root = unpacked("postfix")
-    plain, starttls, implicit = free_ports(3)
+    plain, data, starttls, implicit = free_ports(4)
     main = POSTFIX_MAIN.format(run=run, key=certs.key(), cert=certs.cert(), ca=certs.ca, auth=auth_socket, bare="no")
     ports = {f"{name}": f"127.0.0.1:{port}" for name, port in
-             (("plain", plain), ("starttls", starttls), ("implicit", implicit))}
+             (("plain", plain), ("data", data), ("starttls", starttls), ("implicit", implicit))}
     master = POSTFIX_MASTER.format(login=LOGIN, **ports) + POSTFIX_SERVICES
     etc = make_etc(run, {"postfix/main.cf": main, "postfix/master.cf": master})
     (run / "data").mkdir()
     os.chown(run / "data", 64991, 64991)
     (run / "queue").mkdir()
     server = Server("postfix", make_maildir(run / "mail"), certs.ca, plain=plain, starttls=starttls, implicit=implicit,
-                    mechanisms=mechanisms, log=run / "log")
+                    mechanisms=mechanisms, log=run / "log", extra={"data": data})
     server.process = start([ENTER, root, etc, "postfix", "start-fg"], server.log)
     wait_until_up(server, (plain, starttls))
     return server
