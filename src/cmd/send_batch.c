@@ -117,7 +117,7 @@ bool send_batch(struct run *r, struct err *e)
         return account_print(&r->account, stdout);
     if (!check_account(r, e) || !send_listen(r, e))
         return false;
-    struct box *box = box_open(r->opt.batch, (enum box_format)r->opt.batch_format, e);
+    struct box *box = box_open(r->opt.batch, (enum box_format)r->opt.batch_format, r->opt.resume != NULL, e);
     struct journal *journal = box && r->opt.resume ? journal_open(r->opt.resume, e) : NULL;
     FILE *report = box && !err_is_set(e) ? open_report(r->opt.report, e) : NULL;
     if (report) {

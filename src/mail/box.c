@@ -25,7 +25,7 @@ struct box {
     size_t directory;      /* of the Maildir: so many octets of each name are not its key */
     struct split split;
     int fd;                /* of a stream; -1: none */
-    bool own, pipe, eof, started;
+    bool own, pipe, eof, started, keyed;
     char *block;           /* own: READ_SIZE octets */
     size_t pos, len;
     int64_t size, done;
@@ -166,7 +166,7 @@ static const uint64_t fnv_start = UINT64_C(0xcbf29ce484222325), fnv_prime = UINT
 
 static void hash_text(struct box *b, size_t before)
 {
-    for (size_t i = before; i < b->text.len; i++)
+    for (size_t i = before; b->keyed && i < b->text.len; i++)
         b->hash = (b->hash ^ (unsigned char)b->text.data[i]) * fnv_prime;
     b->octets += (int64_t)(b->text.len - before);
 }
@@ -188,7 +188,8 @@ static void give_text(struct box *b, struct box_item *item)
 {
     *item = (struct box_item){ .number = ++b->taken, .fd = b->spool, .text = b->text };
     item->id = xasprintf("%s#%ld", b->own ? b->name : "-", b->taken);
-    item->key = xasprintf("%016" PRIx64 "-%" PRId64, b->hash, b->octets);
+    if (b->keyed)
+        item->key = xasprintf("%016" PRIx64 "-%" PRId64, b->hash, b->octets);
     b->text = (struct buf)BUF_INIT;
     b->spool = -1;
     b->hash = fnv_start;
@@ -237,7 +238,8 @@ static enum box_found next_name(struct box *b, struct box_item *item)
     const char *base = strrchr(path, '/');
     b->names.v[b->taken++] = NULL;
     *item = (struct box_item){ .number = b->taken, .id = xstrdup(path), .path = path, .fd = -1, .text = BUF_INIT };
-    item->key = b->format == BOX_MAILDIR ? xstrndup(base + 1, strcspn(base + 1, ":")) : xstrdup(path);
+    if (b->keyed)
+        item->key = b->format == BOX_MAILDIR ? xstrndup(base + 1, strcspn(base + 1, ":")) : xstrdup(path);
     return BOX_ITEM;
 }
 
@@ -262,11 +264,11 @@ static bool open_source(struct box *b, const char *source, struct err *e)
     return b->format == BOX_MAILDIR ? open_maildir(b, source, e) : open_stream(b, source, e);
 }
 
-struct box *box_open(const char *source, enum box_format format, struct err *e)
+struct box *box_open(const char *source, enum box_format format, bool keyed, struct err *e)
 {
     struct box *b = xcalloc(1, sizeof *b);
-    *b = (struct box){ .name = source, .format = format, .fd = -1, .spool = -1, .size = -1, .hash = fnv_start,
-                       .text = BUF_INIT };
+    *b = (struct box){ .name = source, .format = format, .keyed = keyed, .fd = -1, .spool = -1, .size = -1,
+                       .hash = fnv_start, .text = BUF_INIT };
     if (open_source(b, source, e))
         return b;
     box_free(b);

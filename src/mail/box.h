@@ -14,8 +14,9 @@ enum box_format { BOX_AUTO, BOX_MBOX, BOX_MAILDIR, BOX_LIST, BOX_NUL };
 struct box;
 
 /* source: a path, "@PATH" (a list), "-" (standard input). BOX_AUTO: a directory is a Maildir, a file an mbox, standard
- * input is NUL-separated, unless it begins with "From ". Errors: FAULT_NO_INPUT, FAULT_USAGE (it is something else). */
-struct box *box_open(const char *source, enum box_format format, struct err *e);
+ * input is NUL-separated, unless it begins with "From ". keyed: its items have keys. Errors: FAULT_NO_INPUT, FAULT_USAGE
+ * (it is something else). */
+struct box *box_open(const char *source, enum box_format format, bool keyed, struct err *e);
 void box_free(struct box *b);
 
 int64_t box_total(const struct box *b);  /* messages; -1: not known */
@@ -27,7 +28,7 @@ struct box_item {
     long number;     /* from 1 */
     char *id;        /* own: the file's name, or the source's and the number: "in.mbox#12" */
     char *key;       /* own: what it is known by in a journal: the name (of a Maildir's file without directory and
-                        flags), or a hash of the message */
+                        flags), or a hash of the message. NULL: not keyed */
     char *path;      /* own or NULL: where it is … */
     struct buf text; /* own: … or all of it … */
     int fd;          /* own: … or where all of it is; -1: none */

@@ -141,7 +141,7 @@ static void directory(const char *name)
 static void read_all(const char *source, enum box_format format, struct buf *out)
 {
     struct err e = ERR_INIT;
-    struct box *b = box_open(source, format, &e);
+    struct box *b = box_open(source, format, true, &e);
     struct box_item item;
     while (b && box_next(b, &item, &e) == BOX_ITEM) {
         struct message m;
