@@ -10,10 +10,25 @@
 static const char escaped[] = "\"\\/\b\f\n\r\t";
 static const char letters[] = "\"\\/bfnrt";
 
+/* How many octets from s on stand for themselves. */
+static size_t plain(const char *s, size_t n)
+{
+    size_t i = 0;
+    while (i < n && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\')
+        i++;
+    return i;
+}
+
 static void quote(struct buf *out, const char *s, size_t n)
 {
     buf_addc(out, '"');
-    while (n) {
+    for (;;) {
+        size_t run = plain(s, n);
+        buf_add(out, s, run);
+        s += run;
+        n -= run;
+        if (!n)
+            break;
         size_t len = utf8_sequence(s, n);
         unsigned char c = (unsigned char)*s;
         const char *e = c && c != '/' ? strchr(escaped, c) : NULL;

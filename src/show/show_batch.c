@@ -61,10 +61,15 @@ static char *line_of(struct show_batch *b, const struct event *ev)
     struct json j = JSON_TO(&line);
     json_begin_object(&j, NULL);
     add_members(&j, ev, first);
-    if (b->result.len)
-        buf_printf(&line, ",%s,\"recipients\":[%s]", b->result.data, b->recipients.data);
-    else
+    if (b->result.len) {
+        buf_addc(&line, ',');
+        buf_addbuf(&line, &b->result);
+        json_begin_array(&j, "recipients");
+        buf_addbuf(&line, &b->recipients);
+        json_end_array(&j);
+    } else {
         add_members(&j, ev, untried);
+    }
     json_end_object(&j);
     return buf_steal(&line);
 }
