@@ -87,6 +87,8 @@ static void print_summary(const struct run *r, const struct batch_end *end)
     for (int i = BATCH_PARTIAL; i < BATCH_OUTCOMES; i++)
         if (end->n[i] > 0)
             fprintf(stderr, ", %ld %s", end->n[i], batch_outcome_word((enum batch_outcome)i));
+    if (end->unread)
+        fputs(", and the rest was not read", stderr);
     fprintf(stderr, ", in %.1f s\n", (double)(clock_now() - r->started) / USEC_PER_SEC);
 }
 

@@ -26,6 +26,7 @@ struct box {
     struct split split;
     int fd;                /* of a stream; -1: none */
     bool own, pipe, eof, started, keyed;
+    bool stopped;          /* nothing more is read */
     char *block;           /* own: READ_SIZE octets */
     size_t pos, len;
     int64_t size, done;
@@ -201,6 +202,8 @@ static enum box_found next_text(struct box *b, struct box_item *item, struct err
     bool read_once = false;
     for (;;) {
         if (b->pos == b->len && !b->eof) {
+            if (b->stopped)
+                return BOX_END;
             if ((b->pipe && read_once) || !can_refill(b))
                 return BOX_WAIT;
             if (!refill(b, e))
@@ -323,6 +326,11 @@ int box_wait_fd(const struct box *b)
 bool box_is_pipe(const struct box *b)
 {
     return b->pipe;
+}
+
+void box_read_no_more(struct box *b)
+{
+    b->stopped = b->pipe;
 }
 
 /* ---- an item ---- */

@@ -14,8 +14,8 @@ enum box_format { BOX_AUTO, BOX_MBOX, BOX_MAILDIR, BOX_LIST, BOX_NUL };
 struct box;
 
 /* source: a path, "@PATH" (a list), "-" (standard input). BOX_AUTO: a directory is a Maildir, a file an mbox, standard
- * input is NUL-separated, unless it begins with "From ". keyed: its items have keys. Errors: FAULT_NO_INPUT, FAULT_USAGE
- * (it is something else). */
+ * input is NUL-separated, unless it begins with "From ". keyed: its items have keys. Errors: FAULT_NO_INPUT,
+ * FAULT_USAGE (it is something else). */
 struct box *box_open(const char *source, enum box_format format, bool keyed, struct err *e);
 void box_free(struct box *b);
 
@@ -43,6 +43,7 @@ enum box_found box_next(struct box *b, struct box_item *item, struct err *e);
 bool box_ended(struct box *b); /* is nothing to come any more, as far as can be told without waiting? */
 int box_wait_fd(const struct box *b); /* -1: what has been read is still to be taken */
 bool box_is_pipe(const struct box *b); /* what follows may be long in coming */
+void box_read_no_more(struct box *b);  /* of a pipe: only what was read of it is still given, as far as it is whole */
 
 /* Reads the item's message into m, which was initialised; again only where not all of it was held in memory. What of it
  * is not in memory is read from item->fd. Errors: message_read's, and FAULT_NO_INPUT: no file, not readable, empty. */

@@ -46,6 +46,7 @@ struct batch_params {
 struct batch_end {
     long n[BATCH_OUTCOMES]; /* messages */
     bool some;              /* … of those that were not sent somebody has one */
+    bool unread;            /* what else comes through a pipe was not read */
 };
 
 /* Sends them. Each is told by EV_MESSAGE, in the order in which they are over; of one that was tried EV_RECIPIENT and

@@ -22,6 +22,7 @@ struct journal {
     struct journal_entry **slots; /* own: a hash table, open addressing; NULL: free */
     size_t n, cap;                /* cap: a power of two */
     usec synced;
+    int broken;                   /* errno of a line that could not be written: what follows would make it no journal */
 };
 
 /* ---- entries ---- */
@@ -191,16 +192,19 @@ static void add_field(struct buf *line, char mark, const char *text)
 static bool write_line(struct journal *j, struct buf *line, struct err *e)
 {
     buf_addc(line, '\n');
-    bool ok = j->fd < 0 || file_write_all(j->fd, line->data, line->len);
-    if (!ok)
-        err_sys(e, FAULT_IO, errno, "cannot write to the journal");
+    if (!j->broken && j->fd >= 0 && !file_write_all(j->fd, line->data, line->len))
+        j->broken = errno;
     buf_free(line);
+    if (j->broken) {
+        err_sys(e, FAULT_IO, j->broken, "cannot write to the journal");
+        return err_hint(e, "what is under way will be 'uncertain' to the next run; give the journal room before");
+    }
     usec now = clock_now();
-    if (ok && j->fd >= 0 && now - j->synced >= USEC_PER_SEC) {
+    if (j->fd >= 0 && now - j->synced >= USEC_PER_SEC) {
         j->synced = now;
         fdatasync(j->fd);
     }
-    return ok;
+    return true;
 }
 
 static struct buf line_of(const char *verb, const struct journal_entry *entry)
