@@ -290,6 +290,21 @@ def test_some_are_refused(tmp_path, sink):
     outcomes = {line["number"] - 1: line["outcome"] for line in lines(got)}
     assert outcomes == {0: "sent", 1: "partial", 2: "sent", 3: "refused", 4: "sent", 5: "deferred", 6: "sent", 7: "sent"}
     assert at.ids() == [0, 1, 2, 4, 6, 7]
+    manual = (pathlib.Path(__file__).parents[2] / "doc/envoi-batch.1").read_text()
+    documented = set(re.findall(r"\w+", " ".join(re.findall(r"Cm ([^\n]*)", manual))))
+    members = {name for line in lines(got) for name in (*line, *(name for r in line["recipients"] for name in r))}
+    assert members <= documented, members - documented
+
+
+@pytest.mark.parametrize("extensions", ["PIPELINING", "PIPELINING,CHUNKING", "none"])
+def test_more_recipients_than_a_transaction_takes(tmp_path, sink, extensions):
+    """The next message does not come between the transactions of one."""
+    at = sink("--recipients=2", f"--extensions={extensions}")
+    letters = [letter(n, to=", ".join(f"r{n}{x}@example.net" for x in "abcde"[:1 + 2 * (n % 3)])) for n in range(6)]
+    got = batch(at.port, mbox(tmp_path / "in", letters), "-t", "--connections=1")
+    assert got.status == 0, got
+    wanted = sorted((f"<{n}@example.org>", f"r{n}{x}@example.net") for n in range(6) for x in "abcde"[:1 + 2 * (n % 3)])
+    assert sorted((e["message_id"], r) for e in at.received for r in e["recipients"]) == wanted
 
 
 @pytest.mark.parametrize("code, status", [(550, 67), (450, 75)])

@@ -105,6 +105,29 @@ def test_round_trips_and_octets(sink, command, way, flights, up, down):
     assert connection.up <= up and connection.down <= down
 
 
+def counted_messages(tmp_path, n):
+    box = tmp_path / f"{n}.mbox"
+    box.write_bytes((b"From a@example.org\n" + MESSAGE + b"\n") * n)
+    return f"--batch={box}"
+
+
+@pytest.mark.skipif(callgrind.missing() is not None, reason=str(callgrind.missing()))
+def test_instructions_of_a_batch(sink, command, tmp_path):
+    """One message more, of a few hundred."""
+    few, many = (callgrind.instructions(run, [*command(sink["plain"], "plain"), counted_messages(tmp_path, n)])[0] for n in (100, 300))
+    print(f"batch: {(many - few) / 200:,.0f} instructions a message")
+    assert (many - few) / 200 <= 115_000
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_system_calls_of_a_batch(sink, command, tmp_path):
+    """One message more: a write, the answer, a look whether the connection is still there, the report; and waiting."""
+    few, many = (int(re.search(r"(\d+)(?:\s+\d+)? total$", run(["strace", "-f", "-c", *command(sink["plain"], "plain"),
+                                                                counted_messages(tmp_path, n)]), re.M)[1]) for n in (100, 300))
+    print(f"batch: {(many - few) / 200:.2f} system calls a message")
+    assert (many - few) / 200 <= 8
+
+
 @pytest.mark.skipif(not os.path.exists("/usr/bin/time"), reason="time is not installed")
 @pytest.mark.parametrize("way,most", [("plain", 2_900), ("starttls", 7_300)])
 def test_peak_memory(sink, command, way, most):
