@@ -32,6 +32,7 @@ struct batch {
     struct runner *runners;
     size_t n;
     unsigned connections;
+    bool one_by_one;          /* what was sent behind a message was not heard: nothing is any more */
     long per_connection;      /* messages; 0: no limit … */
     long lost_after;          /* … of ours: the server ended the last connection that it did end after so many */
     usec failed_at, retry_at; /* connections */
@@ -50,6 +51,7 @@ struct runner {
     struct item *item;       /* own: taken */
     bool handed;             /* … and with the delivery */
     struct item *ahead;      /* own: the one behind it; only its envelope was sent */
+    bool rode;               /* the present one's was sent so */
     bool talks;              /* the connection is good for messages … */
     bool leaves;             /* … and we end it */
     long carried;            /* messages over it, finished */
@@ -104,7 +106,7 @@ static enum deliver_fed next_ahead(struct runner *r, struct deliver_item *out, u
     struct batch *b = r->b;
     if (b->per_connection > 0 && r->carried + 1 >= b->per_connection)
         return FED_END;
-    if (another_is_free(r))
+    if (b->one_by_one || another_is_free(r))
         return FED_WAIT;
     enum deliver_fed fed = stock_take(&b->stock, &r->ahead, until, fd);
     if (fed == FED_MESSAGE)
@@ -150,6 +152,7 @@ static bool done(void *ctx, const struct err *e)
     finish(r, e);
     r->item = r->ahead;
     r->ahead = NULL;
+    r->rode = r->item != NULL;
     if (!r->item)
         return true;
     r->handed = stock_begin(&r->b->stock, r->item);
@@ -197,6 +200,8 @@ static void settle(struct runner *r, const struct err *why)
 {
     struct err again = ERR_INIT;
     r->handed = false;
+    r->b->one_by_one |= r->rode && why->fault == FAULT_TIMEOUT;
+    r->rode = false;
     if (goes_again(r, why) && stock_again(&r->b->stock, r->item, &again))
         return;
     if (was_answered(&r->item->env)) {
@@ -267,7 +272,7 @@ static void connection_over(struct runner *r)
     if (r->handed)
         settle(r, &why);
     stock_give_back(&r->b->stock, &r->ahead);
-    if (before > 0 && !r->leaves)
+    if (before > 0 && !r->leaves && why.fault != FAULT_TIMEOUT)
         learn(r->b, before);
     end.err = &why;
     bool failed = r->carried == 0 && err_is_set(&why) && !stock_ends(&r->b->stock);

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import socketserver
 import subprocess
 import threading
@@ -85,8 +86,9 @@ class Server(socketserver.ThreadingTCPServer):
     """A server with limits of its own: messages over a connection, connections at once."""
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, per_connection=10**9, at_once=10**9, last_word=b"", at_limit="close", offers=b"PIPELINING"):
-        super().__init__(("127.0.0.1", 0), Talk)
+    def __init__(self, per_connection=10**9, at_once=10**9, last_word=b"", at_limit="close", offers=b"PIPELINING", deaf=False, unread=False):
+        super().__init__(("127.0.0.1", 0), Unread if unread or deaf else Talk)
+        self.deaf = deaf
         self.ehlo = b"250-here\r\n250-" + offers.replace(b" ", b"\r\n250-") + b"\r\n250 SMTPUTF8"
         self.per_connection, self.at_once, self.last_word, self.at_limit = per_connection, at_once, last_word, at_limit
         self.lock, self.open, self.most, self.connections, self.got = threading.Lock(), 0, 0, [], []
@@ -127,6 +129,9 @@ class Talk(socketserver.StreamRequestHandler):
             server.got.append(int(COUNT.search(text.decode())[1]))
             server.connections[mine] += 1
         full = server.connections[mine] == server.per_connection and server.at_limit == "close"
+        if server.deaf:  # to what came behind the message
+            with contextlib.suppress(BlockingIOError):
+                self.connection.recv(1 << 16, socket.MSG_DONTWAIT)
         self.wfile.write(b"250 2.0.0 ok\r\n" + (server.last_word if full else b""))
         return full
 
@@ -155,6 +160,11 @@ class Talk(socketserver.StreamRequestHandler):
                 return
             else:
                 self.say(b"250 ok")
+
+
+class Unread(Talk):
+    """What it has not come to when it closes is in the kernel, which then resets the connection."""
+    rbufsize = 0
 
 
 @pytest.fixture
@@ -342,12 +352,21 @@ def test_a_server_that_ends_connections(tmp_path, server, limits):
     assert sorted(at.got) == list(range(40))
 
 
-def test_a_server_that_hangs_up(tmp_path, server):
+@pytest.mark.parametrize("unread", [False, True], ids=["end", "reset"])
+def test_a_server_that_hangs_up(tmp_path, server, unread):
     """Without a word: the message after the last may have been sent into the void, but DATA is answered first, so it was not."""
-    at = server(per_connection=4)
+    at = server(per_connection=4, unread=unread)
     got = batch(at.port, mbox(tmp_path / "in", [letter(n) for n in range(40)]), "-t", "--connections=2")
     assert got.status == 0, got
     assert sorted(at.got) == list(range(40))
+
+
+def test_a_server_that_forgets_what_is_behind_a_message(tmp_path, server):
+    """It says PIPELINING and does not mean it. That costs each connection one timeout."""
+    at = server(deaf=True)
+    got = batch(at.port, mbox(tmp_path / "in", [letter(n) for n in range(40)]), "-t", "--connections=2", "--timeout=1", timeout=30)
+    assert got.status == 0, got
+    assert sorted(at.got) == list(range(40)) and len(at.connections) <= 4
 
 
 def test_a_server_that_hangs_up_with_chunking(tmp_path, server):
