@@ -53,9 +53,15 @@ static char *regrow(struct buf *b, size_t cap)
     return data;
 }
 
+/* Also for the NUL. */
+static inline bool has_room(const struct buf *b, size_t more)
+{
+    return b->cap && more < b->cap - b->len;
+}
+
 void buf_reserve(struct buf *b, size_t more)
 {
-    if (b->cap && more < b->cap - b->len)
+    if (has_room(b, more))
         return;
     size_t need;
     if (__builtin_add_overflow(b->len, more, &need) || need > PTRDIFF_MAX / 2)
@@ -72,7 +78,8 @@ void buf_add(struct buf *b, const void *p, size_t n)
 {
     if (!n)
         return;
-    buf_reserve(b, n);
+    if (!has_room(b, n))
+        buf_reserve(b, n);
     memcpy(b->data + b->len, p, n);
     b->len += n;
     b->data[b->len] = '\0';
@@ -85,7 +92,10 @@ void buf_adds(struct buf *b, const char *s)
 
 void buf_addc(struct buf *b, char c)
 {
-    buf_add(b, &c, 1);
+    if (!has_room(b, 1))
+        buf_reserve(b, 1);
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
 }
 
 void buf_addbuf(struct buf *b, const struct buf *from)
@@ -178,7 +188,10 @@ void *xrealloc(void *p, size_t n)
 
 char *xstrdup(const char *s)
 {
-    return s ? xstrndup(s, strlen(s)) : NULL;
+    if (!s)
+        return NULL;
+    size_t n = strlen(s) + 1;
+    return memcpy(xmalloc(n), s, n);
 }
 
 char *xstrndup(const char *s, size_t n)
