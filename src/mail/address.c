@@ -48,6 +48,20 @@ void mailbox_list_free(struct mailbox_list *l)
     *l = (struct mailbox_list)MAILBOX_LIST_INIT;
 }
 
+static void append(struct mailbox_list *l, char *address, char *name)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 8;
+        l->v = xrealloc(l->v, l->cap * sizeof *l->v);
+    }
+    l->v[l->n++] = (struct mailbox){ address, name };
+}
+
+void mailbox_list_add(struct mailbox_list *l, const char *address)
+{
+    append(l, xstrdup(address), NULL);
+}
+
 /* Classes of octets */
 
 static bool is_control(char c)
@@ -364,17 +378,35 @@ static bool read_angle(struct parser *ps, struct buf *out)
     return skip_cfws(ps, NULL);
 }
 
-static void append(struct mailbox_list *l, struct buf *address, struct buf *name)
+/* NULL: there is none. */
+static char *take_name(struct buf *name)
 {
-    if (l->n == l->cap) {
-        l->cap = l->cap ? l->cap * 2 : 8;
-        l->v = xrealloc(l->v, l->cap * sizeof *l->v);
+    make_printable(name, ' ');
+    buf_trim(name);
+    return name->len ? buf_steal(name) : NULL;
+}
+
+static bool is_labels(const char *p, const char *end)
+{
+    for (const char *begin = p;; begin = ++p) {
+        while (p < end && is_domain_char(*p))
+            p++;
+        if (p == begin || p - begin > LABEL_MAX)
+            return false;
+        if (p == end || *p != '.')
+            return p == end;
     }
-    if (name) {
-        make_printable(name, ' ');
-        buf_trim(name);
-    }
-    l->v[l->n++] = (struct mailbox){ buf_steal(address), name && name->len ? buf_steal(name) : NULL };
+}
+
+/* How long the address at p is that has nothing around it or in it to be looked at twice, as nearly all are: a dot-atom
+ * and a domain name, both ASCII, up to a comma or the end. 0: it is another. */
+static size_t plain_length(const char *p, const char *end)
+{
+    const char *comma = memchr(p, ',', (size_t)(end - p));
+    const char *stop = comma ? comma : end, *at = memchr(p, '@', (size_t)(stop - p));
+    bool plain = at && at - p <= LOCAL_MAX && stop - at <= DOMAIN_MAX && ascii_only(p, (size_t)(stop - p))
+                 && is_dot_atom(p, (size_t)(at - p)) && is_labels(at + 1, stop);
+    return plain ? (size_t)(stop - p) : 0;
 }
 
 static bool parse_list(struct parser *ps, bool group);
@@ -383,6 +415,12 @@ static bool parse_address(struct parser *ps, bool group)
 {
     struct phrase ph = PHRASE_INIT;
     struct buf address = BUF_INIT;
+    size_t plain = plain_length(ps->p, ps->end);
+    if (plain > 0) {
+        append(ps->list, xstrndup(ps->p, plain), NULL);
+        ps->p += plain;
+        return true;
+    }
     bool good = read_phrase(ps, &ph);
     if (good && next_is(ps, ':') && ph.words) {
         ps->p++;
@@ -390,11 +428,11 @@ static bool parse_address(struct parser *ps, bool group)
     } else if (good && next_is(ps, '<')) {
         good = read_angle(ps, &address);
         if (good)
-            append(ps->list, &address, &ph.name);
+            append(ps->list, buf_steal(&address), take_name(&ph.name));
     } else if (good) {
         good = finish_address(ps, &ph, &address);
         if (good)
-            append(ps->list, &address, NULL);
+            append(ps->list, buf_steal(&address), NULL);
     }
     buf_free(&address);
     phrase_free(&ph);
@@ -477,6 +515,10 @@ const char *address_domain(const char *address)
 {
     const char *domain = NULL;
     bool quoted = false;
+    if (!strchr(address, '"')) {
+        const char *at = strrchr(address, '@');
+        return at ? at + 1 : NULL;
+    }
     for (const char *p = address; *p; p++) {
         if (*p == '"')
             quoted = !quoted;
@@ -515,6 +557,10 @@ bool domain_to_ascii(const char *domain, struct buf *out, struct err *e)
 
 bool address_to_ascii(const char *address, struct buf *out, struct err *e)
 {
+    if (address_is_ascii(address)) {
+        buf_adds(out, address);
+        return true;
+    }
     const char *domain = address_domain(address);
     size_t local = domain ? (size_t)(domain - address) : strlen(address), begin = out->len;
     if (!ascii_only(address, local)) {

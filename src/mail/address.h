@@ -27,6 +27,9 @@ struct mailbox_list {
 
 void mailbox_list_free(struct mailbox_list *l);
 
+/* Appends an address that was parsed already. */
+void mailbox_list_add(struct mailbox_list *l, const char *address);
+
 /* Parses the value of a To, Cc, Bcc, From … header (folded or not), or what people type: mailboxes, groups,
  * comments, quoted locals, domain literals, obsolete routes (dropped), empty list members. Appends to l.
  * An address without domain is taken as it is (`root`): qualifying is the caller's. On error (FAULT_MESSAGE)

@@ -22,6 +22,11 @@ static void check(const struct mailbox *box)
     free(again);
 
     struct buf text = BUF_INIT;
+    buf_printf(&text, "%s ()", box->address);
+    if (!address_parse_one(text.data, false, &again, &e) || strcmp(again, box->address) != 0)
+        abort();
+    free(again);
+    buf_reset(&text);
     struct mailbox_list l = MAILBOX_LIST_INIT;
     mailbox_format(&text, box->name, box->address);
     if (!ascii_line_safe(text.data, text.len) || !address_list_parse(&l, text.data, text.len, &e) || l.n != 1 ||
