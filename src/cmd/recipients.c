@@ -70,17 +70,13 @@ static bool no_domain(const struct account *a, const char *name, struct err *e)
                     a->aliases ? "add there a 'default:', or the line" : "set 'aliases' to a file with the line", name);
 }
 
-static bool qualify_all(const struct account *a, const struct envelope *found, struct envelope *env, struct err *e)
+/* *address is env's in the end, or NULL. */
+static bool add_qualified(const struct account *a, char **address, struct envelope *env, struct err *e)
 {
-    for (size_t i = 0; i < found->n; i++) {
-        char *address = xstrdup(found->rcpts[i].address);
-        bool ok = a->protocol == ACCOUNT_LMTP || recipients_qualify(a, &address) || no_domain(a, address, e);
-        if (ok)
-            envelope_add(env, address);
-        free(address);
-        if (!ok)
-            return false;
-    }
+    if (a->protocol != ACCOUNT_LMTP && !recipients_qualify(a, address))
+        return no_domain(a, *address, e);
+    envelope_add_own(env, *address);
+    *address = NULL;
     return true;
 }
 
@@ -90,36 +86,47 @@ static bool is_local(const struct strlist *hosts, const char *address)
     return !domain || strlist_has_nocase(hosts, domain);
 }
 
-/* The file is read only where somebody can be in it, so that a mistake in it does not stop other mail. */
-static bool look_up(const struct account *a, const struct envelope *asked, struct envelope *found,
-                    struct strlist *warnings, struct err *e)
+static bool somebody_is_local(const struct strlist *hosts, const struct mailbox_list *l)
 {
-    struct strlist hosts = STRLIST_INIT;
+    for (size_t i = 0; i < l->n; i++)
+        if (is_local(hosts, l->v[i].address))
+            return true;
+    return false;
+}
+
+/* Whom the aliases know of, in place of their names; others as they are. */
+static bool look_up(const struct account *a, const struct strlist *hosts, const struct mailbox_list *asked,
+                    struct envelope *found, struct strlist *warnings, struct err *e)
+{
     struct aliases aliases = ALIASES_INIT;
-    bool ok = true, any = false;
-    if (a->aliases)
-        recipients_hosts(&hosts);
-    for (size_t i = 0; a->aliases && i < asked->n; i++)
-        any |= is_local(&hosts, asked->rcpts[i].address);
-    if (any)
-        ok = aliases_read(&aliases, a->aliases, e);
+    bool ok = aliases_read(&aliases, a->aliases, e);
     for (size_t i = 0; ok && i < asked->n; i++) {
-        const char *address = asked->rcpts[i].address;
-        if (any && is_local(&hosts, address))
-            ok = aliases_expand(&aliases, &hosts, address, found, warnings, e);
+        const char *address = asked->v[i].address;
+        if (is_local(hosts, address))
+            ok = aliases_expand(&aliases, hosts, address, found, warnings, e);
         else
             envelope_add(found, address);
     }
     aliases_free(&aliases);
-    strlist_free(&hosts);
     return ok;
 }
 
-bool recipients_resolve(const struct account *a, const struct envelope *asked, struct envelope *env,
+/* The file is read only where somebody can be in it, so that a mistake in it does not stop other mail. */
+bool recipients_resolve(const struct account *a, struct mailbox_list *asked, struct envelope *env,
                         struct strlist *warnings, struct err *e)
 {
+    struct strlist hosts = STRLIST_INIT;
     struct envelope found = ENVELOPE_INIT;
-    bool ok = look_up(a, asked, &found, warnings, e) && qualify_all(a, &found, env, e);
+    if (a->aliases)
+        recipients_hosts(&hosts);
+    bool any = a->aliases && somebody_is_local(&hosts, asked);
+    bool ok = !any || look_up(a, &hosts, asked, &found, warnings, e);
+    for (size_t i = 0; ok && i < found.n; i++)
+        ok = add_qualified(a, &found.rcpts[i].address, env, e);
+    for (size_t i = 0; ok && !any && i < asked->n; i++)
+        ok = add_qualified(a, &asked->v[i].address, env, e);
+    strlist_free(&hosts);
     envelope_free(&found);
+    mailbox_list_free(asked);
     return ok;
 }

@@ -126,18 +126,13 @@ static bool late_sender(struct run *r, struct err *e)
 /* The recipients that were named, here or in the message. */
 static bool ask_recipients(struct run *r, struct err *e)
 {
-    struct mailbox_list named = MAILBOX_LIST_INIT;
     const char *const said[] = { r->opt.to, r->opt.cc, r->opt.bcc };
-    bool ok = true;
-    for (size_t i = 0; ok && i < r->operands.n; i++)
-        ok = address_parse_some(&named, r->operands.v[i], e);
-    for (size_t i = 0; ok && i < sizeof said / sizeof *said; i++)
-        ok = !said[i] || address_parse_some(&named, said[i], e);
-    for (size_t i = 0; ok && i < named.n; i++)
-        envelope_add(&r->asked, named.v[i].address);
-    mailbox_list_free(&named);
-    if (!ok)
-        return false;
+    for (size_t i = 0; i < r->operands.n; i++)
+        if (!address_parse_some(&r->asked, r->operands.v[i], e))
+            return false;
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        if (said[i] && !address_parse_some(&r->asked, said[i], e))
+            return false;
     if (r->opt.read_recipients && !prepare_recipients(&r->asked, &r->message, e))
         return false;
     if (r->asked.n > 0)
@@ -340,7 +335,7 @@ void send_free(struct run *r)
         fclose(r->transcript);
     message_free(&r->message);
     parts_free(&r->parts);
-    envelope_free(&r->asked);
+    mailbox_list_free(&r->asked);
     envelope_free(&r->env);
     free(r->log_tag);
     account_free(&r->account);

@@ -14,6 +14,7 @@
 #include "conf/account.h"
 #include "conf/rc.h"
 #include "conf/settings.h"
+#include "mail/address.h"
 #include "mail/envelope.h"
 #include "mail/message.h"
 #include "show/show.h"
@@ -29,7 +30,7 @@ struct run {
     struct account account;
     struct message message;
     struct parts parts;    /* of a message that is composed */
-    struct envelope asked; /* recipients as they were named */
+    struct mailbox_list asked; /* recipients as they were named */
     struct envelope env;
     char *log_tag;         /* own or NULL: the name in syslog, in place of the one called by */
     struct hub hub;

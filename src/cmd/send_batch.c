@@ -50,7 +50,7 @@ static bool prepare(void *ctx, struct message *m, struct envelope *env, struct e
     r->env = (struct envelope){ .sender = xstrdup(whole.sender) };
     bool from_message = r->opt.read_envelope_from && !r->opt.from;
     bool ok = (!from_message || prepare_sender(&r->message, &r->env.sender, e)) && send_address(r, e);
-    envelope_free(&r->asked);
+    mailbox_list_free(&r->asked);
     *m = r->message;
     *env = r->env;
     r->message = message;

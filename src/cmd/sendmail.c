@@ -297,9 +297,10 @@ static bool flush_queue(struct run *r, struct err *e)
 
 static bool verify_one(const struct run *r, const char *address, struct err *e)
 {
-    struct envelope asked = ENVELOPE_INIT, found = ENVELOPE_INIT;
+    struct mailbox_list asked = MAILBOX_LIST_INIT;
+    struct envelope found = ENVELOPE_INIT;
     struct strlist warnings = STRLIST_INIT;
-    envelope_add(&asked, address);
+    mailbox_list_add(&asked, address);
     bool ok = recipients_resolve(&r->account, &asked, &found, &warnings, e);
     cmd_warn(&warnings);
     if (ok)
@@ -309,7 +310,7 @@ static bool verify_one(const struct run *r, const char *address, struct err *e)
     if (ok)
         putchar('\n');
     strlist_free(&warnings);
-    envelope_free(&asked);
+    mailbox_list_free(&asked);
     envelope_free(&found);
     return ok;
 }

@@ -197,7 +197,7 @@ static void fill(struct run *r, const struct dialogue *d)
     r->env.dsn_return = env->dsn_return;
     r->env.dsn_envid = xstrdup(env->dsn_envid);
     for (size_t i = 0; i < env->n; i++)
-        envelope_add(&r->asked, env->rcpts[i].address);
+        mailbox_list_add(&r->asked, env->rcpts[i].address);
 }
 
 static void send_on(struct dialogue *d)

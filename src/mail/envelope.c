@@ -31,21 +31,21 @@ static bool same_address(const char *a, const char *b)
     return strncmp(a, b, domain ? (size_t)(domain - a) : strlen(a)) == 0;
 }
 
-/* FNV-1a without regard to case: addresses that are the same have the same hash. */
-static size_t hash(const char *s)
+/* FNV-1a without the bit that is a letter's case: addresses that are the same have the same hash. */
+static uint32_t hash(const char *s)
 {
     uint64_t h = 14695981039346656037u;
     for (; *s; s++)
-        h = (h ^ (unsigned char)ascii_upper(*s)) * 1099511628211u;
-    return (size_t)(h ^ h >> 32);
+        h = (h ^ (unsigned char)(*s & ~0x20)) * 1099511628211u;
+    return (uint32_t)(h ^ h >> 32);
 }
 
 /* Where the address stands, or the free slot that is for it. A list of 100,000 must not take a look at each before. */
-static struct envelope_slot *slot_for(const struct envelope *env, const char *address, size_t h)
+static struct envelope_slot *slot_for(const struct envelope *env, const char *address, uint32_t h)
 {
-    size_t size = 2 * env->cap, at = h % size;
+    size_t last = 2 * env->cap - 1, at = h & last;
     struct envelope_slot *slot;
-    for (; (slot = &env->slots[at])->at; at = (at + 1) % size)
+    for (; (slot = &env->slots[at])->at; at = (at + 1) & last)
         if (slot->hash == h && same_address(env->rcpts[slot->at - 1].address, address))
             break;
     return slot;
@@ -66,14 +66,21 @@ static void grow(struct envelope *env)
 
 void envelope_add(struct envelope *env, const char *address)
 {
+    envelope_add_own(env, xstrdup(address));
+}
+
+void envelope_add_own(struct envelope *env, char *address)
+{
     if (env->n == env->cap)
         grow(env);
-    size_t h = hash(address);
+    uint32_t h = hash(address);
     struct envelope_slot *slot = slot_for(env, address, h);
-    if (slot->at)
+    if (slot->at) {
+        free(address);
         return;
-    env->rcpts[env->n++] = (struct rcpt){ .address = xstrdup(address), .reply = REPLY_INIT };
-    *slot = (struct envelope_slot){ h, env->n };
+    }
+    env->rcpts[env->n++] = (struct rcpt){ .address = address, .reply = REPLY_INIT };
+    *slot = (struct envelope_slot){ h, (uint32_t)env->n };
 }
 
 static void add_like(struct envelope *to, const struct rcpt *r)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/reply.h"
@@ -29,13 +30,13 @@ enum dsn_return { DSN_RETURN_UNSET, DSN_RETURN_HEADERS, DSN_RETURN_FULL };
 
 /* at: index + 1 of a recipient; 0: free. */
 struct envelope_slot {
-    size_t hash, at;
+    uint32_t hash, at;
 };
 
 struct envelope {
     char *sender; /* own; "" is the null sender; NULL: not known yet */
     struct rcpt *rcpts; /* own */
-    size_t n, cap;
+    size_t n, cap; /* cap: a power of two */
     struct envelope_slot *slots; /* own: envelope_add's hash table; cap * 2 of them */
     unsigned dsn_notify; /* DSN_NOTIFY_ bits, 0: not asked */
     enum dsn_return dsn_return;
@@ -48,6 +49,7 @@ void envelope_free(struct envelope *env);
 
 /* Adds a recipient unless the same address (local part exact, domain without regard to case) is there. */
 void envelope_add(struct envelope *env, const char *address);
+void envelope_add_own(struct envelope *env, char *address); /* takes it over */
 
 /* A second envelope like the first: the same sender, recipients and DSN wishes, every fate pending. */
 void envelope_copy(struct envelope *to, const struct envelope *from);

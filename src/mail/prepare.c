@@ -67,19 +67,15 @@ static bool read_addresses(const struct header_list *l, struct span s, const cha
     return true;
 }
 
-bool prepare_recipients(struct envelope *env, const struct message *m, struct err *e)
+bool prepare_recipients(struct mailbox_list *list, const struct message *m, struct err *e)
 {
     static const char *const names[2][3] = { { "To", "Cc", "Bcc" }, { "Resent-To", "Resent-Cc", "Resent-Bcc" } };
     struct span s = resent_block(&m->headers);
     bool resent = s.begin < s.end, good = true;
     if (!resent)
         s = (struct span){ 0, m->headers.n };
-    struct mailbox_list list = MAILBOX_LIST_INIT;
     for (size_t i = 0; good && i < 3; i++)
-        good = read_addresses(&m->headers, s, names[resent][i], &list, e);
-    for (size_t i = 0; good && i < list.n; i++)
-        envelope_add(env, list.v[i].address);
-    mailbox_list_free(&list);
+        good = read_addresses(&m->headers, s, names[resent][i], list, e);
     return good;
 }
 

@@ -23,8 +23,8 @@ struct prepare_params {
 };
 
 /* Recipients from To, Cc and Bcc, or from the Resent- ones of the first Resent block if there is one
- * (RFC 5322 3.6.6), added to env. FAULT_MESSAGE: a header cannot be parsed (which, where). */
-bool prepare_recipients(struct envelope *env, const struct message *m, struct err *e);
+ * (RFC 5322 3.6.6), added to the list. FAULT_MESSAGE: a header cannot be parsed (which, where). */
+bool prepare_recipients(struct mailbox_list *list, const struct message *m, struct err *e);
 
 /* The address of the From header (Resent-From first when resent), for --read-envelope-from.
  * *address is the caller's to free; NULL when there is none. */
