@@ -11,6 +11,14 @@ void reply_free(struct reply *r)
     *r = (struct reply)REPLY_INIT;
 }
 
+/* The memory of the text stays. */
+static void reply_reset(struct reply *r)
+{
+    struct buf text = r->text;
+    buf_reset(&text);
+    *r = (struct reply){ .text = text };
+}
+
 void reply_copy(struct reply *to, const struct reply *from)
 {
     if (to == from)
@@ -88,15 +96,13 @@ static void take_text(struct reply *r, const char *text, size_t n)
 {
     if (r->lines++)
         buf_addc(&r->text, '\n');
-    size_t start = r->text.len;
     buf_add(&r->text, text, n);
-    for (size_t i = start; i < r->text.len; i++) {
-        unsigned char c = (unsigned char)r->text.data[i];
-        if (c < ' ' || c == 0x7f)
-            r->text.data[i] = c == '\t' ? ' ' : '?';
-    }
+    char *end = r->text.data + r->text.len, *start = end - n;
+    for (char *p = start; p < end; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = *p == '\t' ? ' ' : '?';
     if (!r->enhanced[0])
-        reply_enhanced(r->text.data + start, r->enhanced);
+        reply_enhanced(start, r->enhanced);
 }
 
 static enum reply_status take_line(struct reply_parser *p, const char *line, size_t n)
@@ -162,8 +168,10 @@ enum reply_status reply_feed(struct reply_parser *p, const char *data, size_t le
         if (status == REPLY_MORE)
             continue;
         if (status == REPLY_DONE) {
-            *r = p->reply;
-            p->reply = (struct reply)REPLY_INIT;
+            struct reply done = p->reply;
+            p->reply = *r;
+            reply_reset(&p->reply);
+            *r = done;
             p->total = 0;
         }
         return status;

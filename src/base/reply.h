@@ -59,8 +59,8 @@ struct reply_parser {
 
 #define REPLY_PARSER_INIT { .line = BUF_INIT, .reply = REPLY_INIT }
 
-/* Eats up to the end of one reply; *used says how much. On REPLY_DONE *r (freed or
- * REPLY_INIT by the caller before) owns the reply and the parser is ready for the next.
+/* Eats up to the end of one reply; *used says how much. On REPLY_DONE *r (an earlier reply or
+ * REPLY_INIT before) owns the reply, and the parser, ready for the next, what *r had.
  * `line`, when not NULL, is called for each complete line without its line end. */
 enum reply_status reply_feed(struct reply_parser *p, const char *data, size_t len, size_t *used, struct reply *r,
                              void (*line)(void *ctx, const char *text, size_t n), void *ctx);

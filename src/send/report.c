@@ -188,6 +188,8 @@ void report_emit(const struct report_params *p, const struct err *verdict)
     int64_t size = message_size(p->message);
     enum fault fault = verdict->fault;
 
+    if (!hub_wants(p->hub, EV_RECIPIENT) && !hub_wants(p->hub, EV_RESULT))
+        return;
     const struct report_way none = { 0 };
     struct servers servers = servers_of(p);
     for (size_t i = 0; i < p->env->n; i++)

@@ -108,13 +108,13 @@ static bool releasable(const struct session *s)
     return session_has(s, CAP_PIPELINING) && !before->last && (!before->body || s->body.ended);
 }
 
-static void show_line(struct session *s, const struct buf *line, bool secret)
+static void show_line(struct session *s, const char *line, size_t n, bool secret)
 {
     struct buf decoded = BUF_SECRET_INIT;
     size_t cut = SIZE_MAX;
-    bool known = secret && s->p.probe.decode_auth && login_decode(s, line, &decoded, &cut);
+    bool known = secret && s->p.probe.decode_auth && login_decode(s, line, n, &decoded, &cut);
 
-    emit(s->p.hub, s->p.connection, EV_CLIENT, F_CUT("line", line->data, line->len, secret ? s->login.cut : SIZE_MAX),
+    emit(s->p.hub, s->p.connection, EV_CLIENT, F_CUT("line", line, n, secret ? s->login.cut : SIZE_MAX),
          F_CUT("decoded", known ? decoded.data : NULL, decoded.len, cut));
     buf_free(&decoded);
 }
@@ -123,20 +123,20 @@ static void show_line(struct session *s, const struct buf *line, bool secret)
  * here is the last place to stop it. */
 static void write_line(struct session *s, const struct command *c)
 {
-    struct buf line = BUF_SECRET_INIT;
     bool secret = c->kind == CMD_AUTH || c->kind == CMD_RESPONSE;
+    struct buf *wire = session_wire(s);
+    size_t begin = wire->len;
 
-    rows[c->kind].write(s, c, &line);
-    if (!ascii_line_safe(line.data, line.len)) {
+    rows[c->kind].write(s, c, wire);
+    if (!ascii_line_safe(wire->data + begin, wire->len - begin)) {
         err_set(&s->err, FAULT_SOFTWARE, "a line end or NUL in the argument of %s", rows[c->kind].word);
         err_stage(&s->err, rows[c->kind].stage);
         session_hang_up(s);
     } else {
-        show_line(s, &line, secret);
-        buf_adds(&line, "\r\n");
-        session_text(s, line.data, line.len);
+        show_line(s, wire->data + begin, wire->len - begin, secret);
+        buf_adds(wire, "\r\n");
+        s->text_queued += wire->len - begin;
     }
-    buf_free(&line);
 }
 
 void advance_release(struct session *s)

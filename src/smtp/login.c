@@ -160,16 +160,16 @@ void login_write(struct session *s, const struct command *c, struct buf *line)
     buf_reset(&s->login.line);
 }
 
-bool login_decode(struct session *s, const struct buf *line, struct buf *out, size_t *cut)
+bool login_decode(struct session *s, const char *line, size_t n, struct buf *out, size_t *cut)
 {
     struct login *l = &s->login;
     struct buf text = BUF_SECRET_INIT;
-    bool ok = l->cut < line->len && base64_decode(&text, line->data + l->cut, line->len - l->cut);
+    bool ok = l->cut < n && base64_decode(&text, line + l->cut, n - l->cut);
 
     if (ok) {
         size_t shown = l->open ? l->open(&text, l->said) : 0;
         l->said++;
-        buf_add(out, line->data, l->cut);
+        buf_add(out, line, l->cut);
         buf_addbuf(out, &text);
         *cut = shown < text.len ? l->cut + shown : SIZE_MAX;
     }

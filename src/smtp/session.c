@@ -115,9 +115,14 @@ unsigned session_step_id(const struct session *s)
     return s->step_id;
 }
 
+struct buf *session_wire(struct session *s)
+{
+    return s->body.n > 0 ? &s->tail : &s->out;
+}
+
 void session_text(struct session *s, const char *p, size_t n)
 {
-    buf_add(s->body.n > 0 ? &s->tail : &s->out, p, n);
+    buf_add(session_wire(s), p, n);
     s->text_queued += n;
 }
 
@@ -287,7 +292,9 @@ static bool is_good(const struct session *s, const char *line, size_t n)
 static void show_server_line(void *ctx, const char *line, size_t n)
 {
     const struct session *s = ctx;
-    emit(s->p.hub, s->p.connection, EV_SERVER, F_STRN("line", line, n), F_BOOL("unexpected", !is_good(s, line, n)));
+
+    if (hub_wants(s->p.hub, EV_SERVER))
+        emit(s->p.hub, s->p.connection, EV_SERVER, F_STRN("line", line, n), F_BOOL("unexpected", !is_good(s, line, n)));
 }
 
 /* 421 may come at any time and ends the session (RFC 5321 3.8). Between two jobs it is none's error. */
@@ -341,7 +348,7 @@ void session_input(struct session *s, const char *p, size_t n)
             session_protocol_error(s, NULL, "the server, or somebody on the way, sent more behind its answer to "
                                             "STARTTLS");
             err_hint(&s->err, "nothing was sent; this looks like an attempt to inject commands into the session");
-            return;
+            break;
         }
         enum reply_status status = reply_feed(&s->parser, p, n, &used, &r, show_server_line, s);
         p += used;
@@ -351,7 +358,6 @@ void session_input(struct session *s, const char *p, size_t n)
         if (status != REPLY_DONE)
             break;
         take_reply(s, &r);
-        reply_free(&r);
         advance_run(s);
     }
     reply_free(&r);

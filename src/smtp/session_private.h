@@ -82,6 +82,7 @@ struct transaction {
     bool mailed;             /* MAIL was accepted */
     bool prdr;               /* 353: a reply for each recipient comes, then one for the message */
     bool utf8;               /* MAIL asks for SMTPUTF8 */
+    bool as_they_stand;      /* … or no address needs another form */
     enum data data;
     size_t unanswered;       /* RCPT commands without a reply */
     size_t accepted, refused; /* recipients, by the replies to RCPT */
@@ -171,7 +172,8 @@ const struct command *session_head(const struct session *s); /* of sent; NULL: n
 /* Only the reply to QUIT is missing, and nobody waits for it: nothing matters any more. */
 bool session_parting(const struct session *s);
 void session_begin_anew(struct session *s);     /* EHLO is next; what an earlier one said is forgotten */
-void session_text(struct session *s, const char *p, size_t n); /* appends to the wire, behind what is there */
+struct buf *session_wire(struct session *s); /* where text goes that follows what is there */
+void session_text(struct session *s, const char *p, size_t n); /* appends to it */
 void session_leave(struct session *s);    /* what waits is dropped; QUIT follows the replies still due */
 void session_hang_up(struct session *s);  /* closes at once; recipients without a fate get theirs */
 /* Sets the error from a refusing reply: 4xx FAULT_TEMPORARY, else `permanent`. */
@@ -187,7 +189,7 @@ const char *rows_masked(const struct caps *c); /* a keyword that something on th
 void login_write(struct session *s, const struct command *c, struct buf *line);
 /* The line with its base64 undone. false: there is none in it. What stands from cut on is secret: a password,
  * however short, and what is made of one. */
-bool login_decode(struct session *s, const struct buf *line, struct buf *out, size_t *cut);
+bool login_decode(struct session *s, const char *line, size_t n, struct buf *out, size_t *cut);
 bool login_reply(struct session *s, const struct command *c, const struct reply *r);
 void login_free(struct login *l);
 

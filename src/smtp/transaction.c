@@ -28,11 +28,10 @@ static void set_fate(struct session *s, size_t i, enum rcpt_fate fate, const str
     s->t.state[i] = RCPT_STATE_OVER;
     rcpt->fate = fate;
     rcpt->unasked = false;
-    if (!r && fate == RCPT_DEFERRED) /* what another server said before stays */
-        return;
-    reply_free(&rcpt->reply);
     if (r)
         reply_copy(&rcpt->reply, r);
+    else if (fate != RCPT_DEFERRED) /* what another server said before stays */
+        reply_free(&rcpt->reply);
 }
 
 static enum rcpt_fate fate_of(const struct reply *r)
@@ -135,11 +134,6 @@ static bool needs_utf8(const struct session *s)
     return false;
 }
 
-static bool as_they_stand(const struct session *s)
-{
-    return s->t.utf8 || s->p.probe.as_is;
-}
-
 /* Without SMTPUTF8 each address must have an ASCII form. A sender without one fails the job, a recipient only
  * itself. */
 static bool addresses_fit(struct session *s)
@@ -180,9 +174,10 @@ void transaction_begin(struct session *s)
     struct transaction *t = &s->t;
 
     t->begun = true;
-    if (needs_utf8(s))
-        t->utf8 = session_has(s, CAP_SMTPUTF8);
-    if (!fits(s) || !keeps_to_tls(s) || (!as_they_stand(s) && !addresses_fit(s))
+    bool utf8 = needs_utf8(s);
+    t->utf8 = utf8 && session_has(s, CAP_SMTPUTF8);
+    t->as_they_stand = !utf8 || t->utf8 || s->p.probe.as_is;
+    if (!fits(s) || !keeps_to_tls(s) || (!t->as_they_stand && !addresses_fit(s))
         || (s->p.all_or_nothing && t->refused > 0))
         return;
     warn_without_dsn(s);
@@ -213,7 +208,7 @@ static void add_address(const struct session *s, struct buf *line, const char *a
 {
     struct err e = ERR_INIT;
 
-    if (as_they_stand(s))
+    if (s->t.as_they_stand)
         buf_adds(line, address);
     else
         address_to_ascii(address, line, &e); /* cannot fail: addresses_fit() has tried */
