@@ -6,7 +6,7 @@
 
 enum {
     COPY_MAX = 16 << 10,  /* a block up to this size is copied */
-    FILL = 16 << 10,      /* so much waiting text is worth a write of its own */
+    FILL = 64 << 10,      /* so much waiting text is worth a write of its own */
     CHUNKS_UNANSWERED = 32,
 };
 
