@@ -108,6 +108,7 @@ void store_close(struct store *s);
 /* One message on its way there: a file that nobody sees until letter_keep. */
 struct letter;
 struct letter *letter_begin(struct store *s, const char *sender);
+bool letter_is_stored(const struct letter *l); /* or only heard and forgotten? */
 bool letter_add(struct letter *l, const char *p, size_t n, struct err *e);
 
 /* Another program holds the lock of the mbox: ask again later. Where not, it is ours now, until letter_keep. */

@@ -54,7 +54,8 @@ static void begin(struct sink_client *sc)
         sc->digest = digest_new();
     sc->drop_at = faults_at(sc->client.sink->faults, SINK_AT_BODY, NULL, 0).drop_at;
     sc->letter = letter_begin(sc->client.sink->store, server_envelope(sc->server)->sender);
-    write_envelope(sc, &head);
+    if (letter_is_stored(sc->letter))
+        write_envelope(sc, &head);
     if (!letter_add(sc->letter, head.data, head.len, &e))
         store_failed(sc, &e);
     buf_free(&head);
@@ -127,6 +128,8 @@ static void tell_received(struct sink_client *sc, const char *where)
     struct strlist to = STRLIST_INIT;
     struct buf protocol = BUF_INIT, id = BUF_INIT, sha256 = BUF_INIT;
 
+    if (!hub_wants(&s->hub, EV_RECEIVED) && !hub_wants(&s->news, EV_RECEIVED))
+        return;
     for (size_t i = 0; i < env->n; i++)
         if (sc->answered <= 1 || sc->answers[i].code == stored.code) /* LMTP: not those that were refused */
             strlist_add(&to, env->rcpts[i].address);

@@ -340,9 +340,14 @@ struct letter *letter_begin(struct store *s, const char *sender)
     return l;
 }
 
+bool letter_is_stored(const struct letter *l)
+{
+    return l->store->kind->keep != NULL;
+}
+
 bool letter_add(struct letter *l, const char *p, size_t n, struct err *e)
 {
-    if (!l->store->kind->keep)
+    if (!letter_is_stored(l))
         return true;
     if (n > 0)
         l->last = p[n - 1];
@@ -362,7 +367,7 @@ bool letter_must_wait(const struct letter *l)
 
 bool letter_keep(struct letter *l, struct buf *where, struct err *e)
 {
-    bool ok = !l->store->kind->keep || l->store->kind->keep(l, where, e);
+    bool ok = !letter_is_stored(l) || l->store->kind->keep(l, where, e);
 
     letter_drop(l);
     return ok;

@@ -47,27 +47,44 @@ void server_free(struct server *s)
     free(s);
 }
 
-void server_reply_text(struct server *s, int code, bool more, const char *text)
+/* A line of a reply begins; its text follows. Most are the same short texts again and again: no printf. */
+static size_t begin_line(struct server *s, int code, bool more)
 {
+    const char head[] = { (char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10),
+                          more ? '-' : ' ' };
     size_t begin = s->out.len;
 
-    buf_printf(&s->out, "%d%c%s", code, more ? '-' : ' ', text);
+    buf_add(&s->out, head, sizeof head);
+    return begin;
+}
+
+static void end_line(struct server *s, size_t begin)
+{
     emit(s->p.hub, s->p.connection, EV_SERVER, F_STRN("line", s->out.data + begin, s->out.len - begin));
-    buf_adds(&s->out, "\r\n");
+    buf_add(&s->out, "\r\n", 2);
+}
+
+void server_reply_text(struct server *s, int code, bool more, const char *text)
+{
+    size_t begin = begin_line(s, code, more);
+
+    buf_adds(&s->out, text);
+    end_line(s, begin);
 }
 
 void server_reply(struct server *s, int code, const char *enhanced, const char *fmt, ...)
 {
-    struct buf text = BUF_INIT;
+    size_t begin = begin_line(s, code, false);
     va_list ap;
 
-    if (enhanced && server_offers(s, CAP_ENHANCED))
-        buf_printf(&text, "%s ", enhanced);
+    if (enhanced && server_offers(s, CAP_ENHANCED)) {
+        buf_adds(&s->out, enhanced);
+        buf_addc(&s->out, ' ');
+    }
     va_start(ap, fmt);
-    buf_vprintf(&text, fmt, ap);
+    buf_vprintf(&s->out, fmt, ap);
     va_end(ap);
-    server_reply_text(s, code, false, text.data);
-    buf_free(&text);
+    end_line(s, begin);
 }
 
 void server_reply_said(struct server *s, int code, const char *text)

@@ -328,12 +328,6 @@ static bool take_parameters(struct server *s, const struct parameter *rows, cons
     return ok;
 }
 
-static void note_parameters(struct server *s, const char *what, const char *text)
-{
-    if (*text)
-        strlist_add_own(&s->parameters, xasprintf("%s%s", what, text));
-}
-
 /* Behind "FROM:" or "TO:". false: the reply was given. */
 static bool take_path(struct server *s, const char **arg, const char *word, bool null_ok, struct buf *address)
 {
@@ -370,7 +364,8 @@ static bool mail_parse(struct server *s, const char *arg, struct buf *address)
         server_reply(s, 552, "5.3.4", "the message is too big");
         return false;
     }
-    note_parameters(s, "MAIL", arg);
+    if (*arg)
+        strlist_add_own(&s->parameters, xasprintf("MAIL%s", arg));
     return true;
 }
 
@@ -418,12 +413,11 @@ static void do_rcpt(struct server *s, const char *arg)
               && take_parameters(s, rcpt_parameters, arg) && may_be_utf8(s, &address);
 
     if (ok) {
-        char *what = xasprintf("RCPT <%s>", address.data);
-        note_parameters(s, what, arg);
-        free(what);
+        if (*arg)
+            strlist_add_own(&s->parameters, xasprintf("RCPT <%s>%s", address.data, arg));
         r->address = buf_steal(&address);
         s->env.n++;
-        server_reply(s, 250, "2.1.5", "recipient ok");
+        server_reply_said(s, 250, "2.1.5 recipient ok");
     } else {
         free(r->orcpt);
         s->env.dsn_notify = notify;
