@@ -21,6 +21,7 @@ struct intake {
     struct compose *compose; /* own: the source in place of fd; NULL: none */
     bool bare;           /* no headers and no empty line: the window is everything */
     bool eof;
+    bool regular;        /* fd is a file: reading it does not wait */
     bool cr_held;        /* raw[0] is a CR whose next octet is not known yet */
     char *raw;           /* own: 1 + READ_SIZE octets */
     size_t pos, len;     /* the part of raw that did not leave it yet */
@@ -265,6 +266,7 @@ bool message_read(struct message *m, int fd, struct err *e)
 {
     m->in->fd = fd;
     m->size_hint = source_size(fd);
+    m->in->regular = m->size_hint >= 0;
     return fill_window(m->in, e) && open_window(m, e);
 }
 
@@ -514,7 +516,7 @@ int message_source_fd(const struct message *m)
 int message_wait_fd(const struct message *m)
 {
     const struct intake *in = m->in;
-    bool more = !in->started || in->head_pos < in->head.len || in->window_pos < in->window.len;
+    bool more = in->regular || !in->started || in->head_pos < in->head.len || in->window_pos < in->window.len;
     return more ? -1 : message_source_fd(m);
 }
 
