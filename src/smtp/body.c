@@ -8,6 +8,7 @@ enum {
     COPY_MAX = 16 << 10,  /* a block up to this size is copied */
     FILL = 64 << 10,      /* so much waiting text is worth a write of its own */
     CHUNKS_UNANSWERED = 32,
+    SLICES = sizeof ((struct body *)NULL)->slices / sizeof(struct iovec),
 };
 
 void body_start(struct session *s, bool dotted, bool chunked)
@@ -23,43 +24,57 @@ void body_start(struct session *s, bool dotted, bool chunked)
 
 bool body_handed_out(const struct session *s)
 {
-    return s->body.ended && s->body.n == 0 && s->text_written >= s->body.end_mark;
+    return s->body.ended && !body_waits(s) && s->text_written >= s->body.end_mark;
 }
 
 bool body_wanted(const struct session *s)
 {
     const struct body *b = &s->body;
 
-    return b->active && !b->ended && b->n == 0 && s->out.len - s->out_done < FILL
+    return b->active && !b->ended && !body_waits(s) && s->out.len - s->out_done < FILL
         && !(b->chunked && s->end - s->sent >= CHUNKS_UNANSWERED);
 }
 
 /* Hands out the next slice of at most n octets and moves on behind it. */
-static size_t slice(const struct body *b, struct dot *dot, const char **p, size_t n)
+static size_t slice(struct body *b, const char **p, size_t n)
 {
     bool again = false;
-    size_t len = b->dotted ? dot_slice(dot, *p, n, &again) : n;
+    size_t len = b->dotted ? dot_slice(&b->dot, *p, n, &again) : n;
 
     *p += len - again;
     return len;
 }
 
+static void cut(struct body *b)
+{
+    const char *end = b->p + b->n;
+
+    for (b->at = b->end = 0; b->n > 0 && b->end < SLICES; b->n = (size_t)(end - b->p)) {
+        struct iovec *v = &b->slices[b->end++];
+        v->iov_base = (void *)b->p;
+        v->iov_len = slice(b, &b->p, b->n);
+    }
+}
+
+bool body_waits(const struct session *s)
+{
+    return s->body.at < s->body.end;
+}
+
+void body_drop(struct session *s)
+{
+    s->body.n = 0;
+    s->body.at = s->body.end = 0;
+}
+
 int body_slices(const struct session *s, struct iovec *iov, int max, bool *all)
 {
     const struct body *b = &s->body;
-    int n = 0;
+    int n = b->end - b->at < max ? b->end - b->at : max;
 
-    *all = true;
-    if (b->n == 0)
-        return 0;
-    const char *p = b->p, *end = b->p + b->n;
-    struct dot dot = b->dot;
-    while (p < end && n < max) {
-        iov[n].iov_base = (void *)p;
-        iov[n].iov_len = slice(b, &dot, &p, (size_t)(end - p));
-        n++;
-    }
-    *all = p == end;
+    if (n > 0)
+        memcpy(iov, &b->slices[b->at], (size_t)n * sizeof *iov);
+    *all = b->n == 0 && b->at + n == b->end;
     return n;
 }
 
@@ -68,23 +83,26 @@ size_t body_wrote(struct session *s, size_t n)
     struct body *b = &s->body;
     size_t rest = n;
 
-    if (b->n == 0)
-        return 0;
-    for (const char *end = b->p + b->n; b->n > 0 && rest > 0;) {
-        rest -= slice(b, &b->dot, &b->p, b->n < rest ? b->n : rest);
-        b->n = (size_t)(end - b->p);
+    while (rest > 0 && body_waits(s)) {
+        struct iovec *v = &b->slices[b->at];
+        size_t part = v->iov_len < rest ? v->iov_len : rest;
+        v->iov_base = (char *)v->iov_base + part;
+        v->iov_len -= part;
+        rest -= part;
+        b->at += v->iov_len == 0;
+        if (!body_waits(s))
+            cut(b);
     }
     return n - rest;
 }
 
 static void copy(struct session *s, const char *p, size_t n)
 {
-    struct body *b = &s->body;
     const char *end = p + n;
 
     while (p < end) {
         const char *from = p;
-        session_text(s, from, slice(b, &b->dot, &p, (size_t)(end - p)));
+        session_text(s, from, slice(&s->body, &p, (size_t)(end - p)));
     }
 }
 
@@ -138,6 +156,7 @@ void session_body(struct session *s, const char *p, size_t n)
     } else {
         b->p = p;
         b->n = n;
+        cut(b);
     }
     if (b->given == size)
         session_body_end(s);

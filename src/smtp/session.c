@@ -55,7 +55,7 @@ bool session_parting(const struct session *s)
 
 static bool output_waits(const struct session *s)
 {
-    return s->out_done < s->out.len || s->body.n > 0;
+    return s->out_done < s->out.len || body_waits(s);
 }
 
 enum want session_next(struct session *s)
@@ -117,7 +117,7 @@ unsigned session_step_id(const struct session *s)
 
 struct buf *session_wire(struct session *s)
 {
-    return s->body.n > 0 ? &s->tail : &s->out;
+    return body_waits(s) ? &s->tail : &s->out;
 }
 
 void session_text(struct session *s, const char *p, size_t n)
@@ -151,7 +151,7 @@ void session_wrote(struct session *s, size_t n)
         if (s->out_done < s->out.len)
             break;
         n -= body_wrote(s, n);
-        if (s->body.n > 0)
+        if (body_waits(s))
             break;
         struct buf written = s->out;
         s->out = s->tail;
@@ -176,7 +176,7 @@ void session_hang_up(struct session *s)
     transaction_withdraw(s);
     s->gone = true;
     s->ask = ASK_NOTHING;
-    s->body.n = 0;
+    body_drop(s);
     s->sent = s->todo = s->end = 0;
     buf_free(&s->out);
     buf_free(&s->tail);

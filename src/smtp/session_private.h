@@ -95,8 +95,10 @@ struct body {
     bool ended;
     bool dotted;       /* DATA, not BDAT */
     bool chunked;      /* each block becomes a BDAT of its own */
-    const char *p;     /* borrowed: what is not written yet of the present block */
+    const char *p;     /* borrowed: what is not cut into slices yet of the present block */
     size_t n;
+    struct iovec slices[64]; /* … and what is: from `at` to `end` they are not written yet */
+    int at, end;
     struct dot dot;
     int64_t given;     /* octets so far */
     char last;         /* the last of them */
@@ -215,6 +217,8 @@ bool transaction_message_reply(struct session *s, const struct command *c, const
 void body_start(struct session *s, bool dotted, bool chunked);
 bool body_wanted(const struct session *s);
 bool body_handed_out(const struct session *s); /* to its very end */
+void body_drop(struct session *s);        /* what is left of it */
+bool body_waits(const struct session *s); /* is a block not written to its end? */
 /* all: they reach to the block's end */
 int body_slices(const struct session *s, struct iovec *iov, int max, bool *all);
 size_t body_wrote(struct session *s, size_t n); /* says how many of n were the body's */
