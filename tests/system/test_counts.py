@@ -1,5 +1,6 @@
-"""What one small message costs in numbers that do not depend on the machine: instructions, system calls, round trips, octets on the
-wire, peak memory. The limits are what was counted and a tenth (of instructions: a fifth, as compilers differ); who changes a count changes its limit in the same commit, and says why.
+"""What a small message, one to many, a large one and one of a batch cost in numbers that do not depend on the machine:
+instructions, system calls, round trips, octets on the wire, peak memory. The limits are what was counted and a tenth (of
+instructions: a fifth, as compilers differ); who changes a count changes its limit in the same commit, and says why.
 
 bench/run has the times. Only for a build without sanitizers ($ENVOI_SANITIZED unset)."""
 
@@ -7,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from typing import NamedTuple, Optional
 
 import pytest
 
@@ -15,12 +17,58 @@ from client import ENVOI, environment
 from delayproxy import DelayProxy
 
 pytestmark = pytest.mark.skipif("ENVOI_SANITIZED" in os.environ or "valgrind" in os.path.basename(ENVOI), reason="a sanitized build costs more")
+by_callgrind = pytest.mark.skipif(callgrind.missing() is not None, reason=str(callgrind.missing()))
+by_strace = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 
 LINE = b"MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3\n"
 MESSAGE = (b"From: a@example.org\nTo: b@example.org\nSubject: small\nDate: Sat, 21 Nov 2026 12:00:00 +0000\n"
            b"Message-ID: <x@example.org>\n\n" + LINE * 25)
 ON_THE_WIRE = len(MESSAGE) + MESSAGE.count(b"\n")
-WAYS = ("plain", "starttls", "implicit")
+LARGE = 32 << 20
+
+
+class Run(NamedTuple):
+    """What is sent, and how."""
+    way: str             # plain, starttls, implicit, resumed: by STARTTLS, in the session of the run before
+    recipients: int = 1
+    size: int = 0        # octets beside MESSAGE
+    strangers: int = 0   # certificates in the trust file that have nothing to do with the server's
+    messages: int = 0    # in a batch; 0: one from stdin
+
+
+class Cost(NamedTuple):
+    """What it takes at most; None: it depends on the machine."""
+    run: Run
+    instructions: int             # without the dynamic loader's. A handshake's vary by some per cent, and with GnuTLS
+    calls: Optional[int] = None   # to the system
+    peak: Optional[int] = None    # KiB
+    trips: Optional[int] = None   # the floor that bench/README.md derives
+    up: int = 0                   # octets on the line beside the message
+    down: int = 0
+    writes: Optional[int] = None  # one for each flight, and TLS's goodbye; just as many
+
+
+COSTS = {
+    "plain": Cost(Run("plain"), 350_000, 82, 2_900, 4, 110, 300, 2),
+    "starttls": Cost(Run("starttls"), 11_800_000, 218, 7_300, 8, 740, 1860, 7),
+    "implicit": Cost(Run("implicit"), 11_800_000, 210, 7_300, 6, 710, 1680, 6),
+    "resumed": Cost(Run("resumed"), 6_000_000, 260, 7_300, 8, 1070, 1220, 7),
+    "1,000 recipients": Cost(Run("plain", recipients=1000), 5_700_000, 92, 3_100, 4, 28_100, 24_700, 2),
+    "32 MiB": Cost(Run("plain", size=LARGE), 75_000_000, peak=4_250),
+    "32 MiB, TLS": Cost(Run("implicit", size=LARGE), 250_000_000, peak=9_000),
+}
+
+# one more of what, few and many of them, at most instructions and calls
+EACH = {
+    "trusted certificate": (Run("starttls"), Run("starttls", strangers=1000), 1000, 4_500, None),
+    # a write, the answer, a look whether the connection is still there, the report; and waiting
+    "message of a batch": (Run("plain", messages=100), Run("plain", messages=300), 200, 115_000, 8),
+}
+
+
+def costs(what):
+    """The cases that have a limit for it."""
+    return pytest.mark.parametrize("case", [name for name, c in COSTS.items() if getattr(c, what) is not None])
 
 
 @pytest.fixture(scope="module")
@@ -29,108 +77,112 @@ def sink(certs):
     process = subprocess.Popen([ENVOI, "sink", "--listen=127.0.0.1:0", "--listen-tls=127.0.0.1:0", "--auth=any", "--quiet",
                                 f"--tls-cert={certs.cert()}", f"--tls-key={certs.key()}"], stdout=subprocess.PIPE, text=True, env=environment())
     clear, tls = (int(process.stdout.readline().split(":")[1].split()[0]) for _ in range(2))
-    yield dict(plain=clear, starttls=clear, implicit=tls)
+    yield dict(plain=clear, starttls=clear, implicit=tls, resumed=clear)
     process.terminate()
     process.wait()
 
 
 @pytest.fixture
-def command(tmp_path, certs):
-    """The command that sends to a port in one of the ways."""
-    def make(port, way, others=0):
-        trust = tmp_path / "trust.pem"
-        trust.write_text(certs.other_ca.read_text() * others + certs.ca.read_text())
-        login = ["auth plain", "user u", "password p", "tls on", f"tls_starttls {'off' if way == 'implicit' else 'on'}", f"tls_trust_file {trust}"]
-        rc = tmp_path / f"{way}-{port}"
-        rc.write_text("\n".join(["account default", "host localhost", f"port {port}", "from a@example.org", *(["tls off"] if way == "plain" else login), ""]))
+def send(tmp_path, certs, sink):
+    """Sends, envoi's command behind others; returns what is printed."""
+    def write(run, port):
+        rc, message, trust = tmp_path / "rc", tmp_path / "message", tmp_path / "trust.pem"
+        login = ["auth plain", "user u", "password p", "tls on", f"tls_starttls {'off' if run.way == 'implicit' else 'on'}",
+                 f"tls_trust_file {trust}", f"tls_session_cache {'on' if run.way == 'resumed' else 'off'}"]
+        rc.write_text("\n".join(["account default", "host localhost", f"port {port}", "from a@example.org",
+                                 *(["tls off"] if run.way == "plain" else login), ""]))
         rc.chmod(0o600)
-        return [ENVOI, f"--file={rc}", "b@example.org"]
-    return make
+        if not trust.exists() or run.strangers:
+            trust.write_text(certs.other_ca.read_text() * run.strangers + certs.ca.read_text())
+        one = MESSAGE + LINE * (run.size // len(LINE))
+        message.write_bytes((b"From a@example.org\n" + one + b"\n") * run.messages if run.messages else one)
+        batch = [f"--batch={message}"] if run.messages else []
+        return [ENVOI, f"--file={rc}", *batch, *(f"b{i}@example.org" for i in range(run.recipients))], message
+
+    def execute(command, message):
+        with open(message, "rb") as text:
+            done = subprocess.run(command, stdin=text, capture_output=True, text=True, timeout=300,
+                                  env=environment(XDG_CACHE_HOME=str(tmp_path)))
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    def send(run, *before, port=None):
+        command, message = write(run, port or sink[run.way])
+        if run.way == "resumed":
+            execute(command, message)
+            assert ", resumed, verified" in execute([*command, "-v"], message)
+        return execute([*before, *command], message)
+    return send
 
 
-def run(command):
-    done = subprocess.run(command, input=MESSAGE, capture_output=True, env=environment(), timeout=60)
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
-    return done.stderr.decode(errors="replace")
+def instructions(send, run):
+    """(all, the dynamic loader's)"""
+    return callgrind.instructions(lambda argv: send(run, *argv), [])
 
 
-@pytest.mark.skipif(callgrind.missing() is not None, reason=str(callgrind.missing()))
-@pytest.mark.parametrize("way,most", [("plain", 370_000), ("starttls", 11_800_000)])
-def test_instructions(sink, command, way, most):
-    """Without the dynamic loader's. What a handshake takes varies by some per cent, and with GnuTLS."""
-    total, loader = callgrind.instructions(run, command(sink[way], way))
-    print(f"{way}: {total:,} instructions, {loader:,} of them the dynamic loader's")
-    assert total - loader <= most
-    assert way != "plain" or total - loader <= 600_000
+def calls(send, run):
+    return int(re.search(r"(\d+)(?:\s+\d+)? total$", send(run, "strace", "-f", "-c"), re.M)[1])
 
 
-@pytest.mark.skipif(callgrind.missing() is not None, reason=str(callgrind.missing()))
-def test_instructions_of_a_store(sink, command):
-    """What each certificate of the trust file takes that has nothing to do with the server's."""
-    others = 1000
-    few, many = (callgrind.instructions(run, command(sink["starttls"], "starttls", n))[0] for n in (0, others))
-    print(f"{(many - few) / others:,.0f} instructions for each certificate")
-    assert many - few <= 4_500 * others
+@by_callgrind
+@costs("instructions")
+def test_instructions(send, case):
+    total, loader = instructions(send, COSTS[case].run)
+    print(f"{case}: {total:,} instructions, {loader:,} of them the dynamic loader's")
+    assert total - loader <= COSTS[case].instructions
+    assert case != "plain" or total - loader <= 600_000
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-@pytest.mark.parametrize("way,most", [("plain", 82), ("starttls", 218)])
-def test_system_calls(sink, command, way, most):
+@by_callgrind
+@pytest.mark.parametrize("one", EACH)
+def test_instructions_of_each(send, one):
+    few, many, n, most, _ = EACH[one]
+    each = (instructions(send, many)[0] - instructions(send, few)[0]) / n
+    print(f"{one}: {each:,.0f} instructions")
+    assert each <= most
+
+
+@by_strace
+@costs("calls")
+def test_system_calls(send, case):
     """The fewest of three runs: who finds the answer not there yet has to wait, which are some calls more."""
-    counts = []
-    for _ in range(3):
-        told = run(["strace", "-f", "-c", *command(sink[way], way)])
-        counts.append(int(re.search(r"(\d+)(?:\s+\d+)? total$", told, re.M)[1]))
-    print(f"{way}: {counts} system calls")
-    assert min(counts) <= most
+    counts = [calls(send, COSTS[case].run) for _ in range(3)]
+    print(f"{case}: {counts} system calls")
+    assert min(counts) <= COSTS[case].calls
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-@pytest.mark.parametrize("way,writes", [("plain", 2), ("starttls", 7), ("implicit", 6)])
-def test_writes(sink, command, way, writes):
-    """One for each flight, and TLS's goodbye: our Finished and EHLO leave together, and MAIL to QUIT."""
-    told = run(["strace", "-f", "-e", "trace=sendmsg", *command(sink[way], way)])
-    assert told.count("sendmsg(") == writes, told
+@by_strace
+@pytest.mark.parametrize("one", [name for name, row in EACH.items() if row[4] is not None])
+def test_system_calls_of_each(send, one):
+    few, many, n, _, most = EACH[one]
+    each = (calls(send, many) - calls(send, few)) / n
+    print(f"{one}: {each:.2f} system calls")
+    assert each <= most
 
 
-@pytest.mark.parametrize("way,flights,up,down", [("plain", 4, ON_THE_WIRE + 110, 300), ("starttls", 8, ON_THE_WIRE + 740, 1860),
-                                                 ("implicit", 6, ON_THE_WIRE + 710, 1680)])
-def test_round_trips_and_octets(sink, command, way, flights, up, down):
-    """The floor that bench/README.md derives, and what goes over the line each way."""
-    with DelayProxy("127.0.0.1", sink[way], 0.05) as proxy:
-        run(command(proxy.port, way))
-        (connection,) = proxy.connections
-    print(f"{way}: {connection.flights} round trips, {connection.up - ON_THE_WIRE} octets up beside the message, {connection.down} down")
-    assert connection.flights <= flights
-    assert connection.up <= up and connection.down <= down
+@by_strace
+@costs("writes")
+def test_writes(send, case):
+    """Our Finished and EHLO leave together, and MAIL to QUIT."""
+    told = send(COSTS[case].run, "strace", "-f", "-e", "trace=sendmsg")
+    assert told.count("sendmsg(") == COSTS[case].writes, told
 
 
-def counted_messages(tmp_path, n):
-    box = tmp_path / f"{n}.mbox"
-    box.write_bytes((b"From a@example.org\n" + MESSAGE + b"\n") * n)
-    return f"--batch={box}"
-
-
-@pytest.mark.skipif(callgrind.missing() is not None, reason=str(callgrind.missing()))
-def test_instructions_of_a_batch(sink, command, tmp_path):
-    """One message more, of a few hundred."""
-    few, many = (callgrind.instructions(run, [*command(sink["plain"], "plain"), counted_messages(tmp_path, n)])[0] for n in (100, 300))
-    print(f"batch: {(many - few) / 200:,.0f} instructions a message")
-    assert (many - few) / 200 <= 115_000
-
-
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-def test_system_calls_of_a_batch(sink, command, tmp_path):
-    """One message more: a write, the answer, a look whether the connection is still there, the report; and waiting."""
-    few, many = (int(re.search(r"(\d+)(?:\s+\d+)? total$", run(["strace", "-f", "-c", *command(sink["plain"], "plain"),
-                                                                counted_messages(tmp_path, n)]), re.M)[1]) for n in (100, 300))
-    print(f"batch: {(many - few) / 200:.2f} system calls a message")
-    assert (many - few) / 200 <= 8
+@costs("trips")
+def test_round_trips_and_octets(send, sink, case):
+    c = COSTS[case]
+    with DelayProxy("127.0.0.1", sink[c.run.way], 0.05) as proxy:
+        send(c.run, port=proxy.port)
+        connection = proxy.connections[-1]
+    print(f"{case}: {connection.flights} round trips, {connection.up - ON_THE_WIRE} octets up beside the message, {connection.down} down")
+    assert connection.flights <= c.trips
+    assert connection.up - ON_THE_WIRE <= c.up and connection.down <= c.down
 
 
 @pytest.mark.skipif(not os.path.exists("/usr/bin/time"), reason="time is not installed")
-@pytest.mark.parametrize("way,most", [("plain", 2_900), ("starttls", 7_300)])
-def test_peak_memory(sink, command, way, most):
-    peak = int(run(["/usr/bin/time", "-f", "%M", *command(sink[way], way)]).split()[-1])
-    print(f"{way}: {peak} KiB")
-    assert peak <= most
+@costs("peak")
+def test_peak_memory(send, case):
+    """However long the message is."""
+    peak = int(send(COSTS[case].run, "/usr/bin/time", "-f", "%M").split()[-1])
+    print(f"{case}: {peak} KiB")
+    assert peak <= COSTS[case].peak
