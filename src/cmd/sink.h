@@ -70,6 +70,7 @@ struct faults;
 struct faults *faults_new(const struct settings *said, struct err *e); /* NULL: *e is set */
 void faults_free(struct faults *f);                                    /* NULL is allowed */
 
+bool faults_any(const struct faults *f);
 const char *faults_option(const struct faults *f, enum sink_stage stage); /* one about it: "reject"; NULL: none */
 
 /* What holds at this stage, now that it has come again. about: what it is about; one of n has to match a pattern. */

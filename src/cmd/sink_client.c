@@ -60,7 +60,7 @@ static struct server *new_server(struct client *c)
         .auth_required = s->opt.auth_required,
         .extensions = s->extensions,
         .mechanisms = &s->mechanisms,
-        .stages = true,
+        .stages = faults_any(s->faults),
         .size_max = s->opt.size,
         .rcpt_max = (size_t)s->opt.recipients,
         .hub = &s->hub,

@@ -198,6 +198,11 @@ static bool concerns(const struct mishap *f, enum sink_stage stage, const char *
     return false;
 }
 
+bool faults_any(const struct faults *f)
+{
+    return f->n > 0;
+}
+
 const char *faults_option(const struct faults *f, enum sink_stage stage)
 {
     for (size_t i = 0; i < f->n; i++)
