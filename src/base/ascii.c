@@ -47,6 +47,11 @@ bool ascii_only(const char *s, size_t n)
         if ((w[0] | w[1] | w[2] | w[3]) & high)
             return false;
     }
+    for (; n >= sizeof *w; s += sizeof *w, n -= sizeof *w) {
+        memcpy(w, s, sizeof *w);
+        if (*w & high)
+            return false;
+    }
     unsigned char all = 0;
     while (n--)
         all |= (unsigned char)*s++;
