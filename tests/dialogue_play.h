@@ -36,6 +36,7 @@ struct play {
     struct hub hub;
     struct buf warnings, shown;
     struct buf expected; /* of the flight that is being written */
+    size_t written;      /* of it, so far */
     size_t partial;
     struct session *s;
     bool failed;
