@@ -20,6 +20,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# A file's tests run one after the other, several files at a time: those that take longest begin first.
+LONGEST = ["test_probe_lines.py", "test_repair.py", "test_sink_faults.py", "test_real_servers.py", "test_dns.py", "test_netbed.py",
+           "test_diagnose.py", "test_direct_sts.py", "test_batch.py", "test_probe.py", "test_talk.py"]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def run_dir():
     """Makes folders that daemons may enter under whatever user they run. All are removed at the end."""
