@@ -1,6 +1,7 @@
-/* codec: base64 (RFC 4648 4), hex, xtext (RFC 3461 4), encoded words (RFC 2047), visible text. */
+/* codec: base64 (RFC 4648 4), hex, xtext (RFC 3461 4), encoded words (RFC 2047), visible text, IP addresses. */
 #include "base/codec.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -371,4 +372,15 @@ void encoded_word_encode(struct buf *out, const char *s, size_t n)
         s += take;
         n -= take;
     }
+}
+
+size_t ip_decode(unsigned char octets[IP_MAX], const char *s)
+{
+    return inet_pton(AF_INET, s, octets) == 1 ? 4 : inet_pton(AF_INET6, s, octets) == 1 ? 16 : 0;
+}
+
+bool is_ip(const char *s)
+{
+    unsigned char octets[IP_MAX];
+    return ip_decode(octets, s) > 0;
 }

@@ -1,4 +1,4 @@
-/* codec: base64 (RFC 4648 4), hex, xtext (RFC 3461 4), encoded words (RFC 2047), visible text. */
+/* codec: base64 (RFC 4648 4), hex, xtext (RFC 3461 4), encoded words (RFC 2047), visible text, IP addresses. */
 #ifndef BASE_CODEC_H
 #define BASE_CODEC_H
 
@@ -31,5 +31,10 @@ void encoded_word_encode(struct buf *out, const char *s, size_t n);
 /* Text for one line of a terminal or log: control characters (C0, DEL, C1, those of lines and of directions) and octets
  * that are not UTF-8 are written \xHH. Appends. */
 void visible_encode(struct buf *out, const char *s, size_t n);
+
+/* The octets of an IP address, in network order: 4 or 16. 0: it is none. */
+enum { IP_MAX = 16 };
+size_t ip_decode(unsigned char octets[IP_MAX], const char *s);
+bool is_ip(const char *s);
 
 #endif

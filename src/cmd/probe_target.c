@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/codec.h"
 #include "cmd/probe_parts.h"
 
 static void name_target(struct probe_plan *p, char *name)
@@ -54,14 +55,14 @@ static bool port_number(const char *text, const struct saying *s, int *port, str
 
 static bool is_v4(const char *s)
 {
-    struct in_addr a;
-    return inet_pton(AF_INET, s, &a) == 1;
+    unsigned char octets[IP_MAX];
+    return ip_decode(octets, s) == 4;
 }
 
 static bool is_v6(const char *s)
 {
-    struct in6_addr a;
-    return inet_pton(AF_INET6, s, &a) == 1;
+    unsigned char octets[IP_MAX];
+    return ip_decode(octets, s) == 16;
 }
 
 /* What cannot go together is found before a name is looked up. */

@@ -1,7 +1,6 @@
 /* account: binds what was said to a struct account, derives what follows, and refuses what contradicts. */
 #include "conf/account.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -380,12 +379,6 @@ static bool is_name(const char *s)
     return true;
 }
 
-static bool is_address(const char *s)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, s, address) == 1 || inet_pton(AF_INET6, s, address) == 1;
-}
-
 /* "mail.example.org:587" */
 static bool has_port(const char *host)
 {
@@ -404,7 +397,7 @@ static bool is_name_server(const char *s)
     if (!end)
         return false;
     char *address = xstrndup(s + bracket, (size_t)(end - s) - bracket);
-    bool ok = is_address(address);
+    bool ok = is_ip(address);
     free(address);
     end += bracket;
     long long port;
@@ -422,7 +415,7 @@ static bool check_server(struct account *a, struct err *e)
                      "it is one name or address; a comment needs a line of its own");
     if (!*a->domain || !is_name(a->domain))
         return wrong(a, "domain", e, "'domain' is empty or holds blanks", "it is one name, as mail.example.org");
-    if (a->source_ip && !is_address(a->source_ip))
+    if (a->source_ip && !is_ip(a->source_ip))
         return wrong(a, "source_ip", e, "'source_ip' is not an IP address", "write it as 192.0.2.1 or 2001:db8::1");
     if (a->dns_server && !is_name_server(a->dns_server))
         return wrong(a, "dns_server", e, "'dns_server' is not the address of a name server",

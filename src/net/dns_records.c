@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "net/dns.h"
 
 void dns_answer_free(struct dns_answer *a)
@@ -204,12 +205,13 @@ void dns_service_name(struct buf *out, int port, const char *host)
 
 bool dns_reverse_name(struct buf *out, const char *address)
 {
-    unsigned char octets[16];
-    if (inet_pton(AF_INET, address, octets) == 1) {
+    unsigned char octets[IP_MAX];
+    const size_t n = ip_decode(octets, address);
+    if (n == 4) {
         buf_printf(out, "%d.%d.%d.%d.in-addr.arpa", octets[3], octets[2], octets[1], octets[0]);
         return true;
     }
-    if (inet_pton(AF_INET6, address, octets) != 1)
+    if (n == 0)
         return false;
     for (int i = 15; i >= 0; i--)
         buf_printf(out, "%x.%x.", octets[i] & 15, octets[i] >> 4);

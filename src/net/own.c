@@ -9,16 +9,16 @@
 #include <sys/socket.h>
 
 #include "base/ascii.h"
+#include "base/codec.h"
 
 /* Both families as 16 octets, IPv4 mapped (RFC 4291 2.5.5.2). */
 static bool octets_of(const char *address, struct in6_addr *out)
 {
-    struct in_addr four;
-    if (inet_pton(AF_INET, address, &four) != 1)
-        return inet_pton(AF_INET6, address, out) == 1;
+    unsigned char octets[IP_MAX];
+    const size_t n = ip_decode(octets, address);
     *out = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
-    memcpy(out->s6_addr + 12, &four, sizeof four);
-    return true;
+    memcpy(out->s6_addr + sizeof octets - n, octets, n);
+    return n > 0;
 }
 
 void own_addresses(struct strlist *own)

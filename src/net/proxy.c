@@ -2,7 +2,6 @@
  * Must not know of sockets; each step looks at a whole answer and makes the next request. */
 #include "net/proxy.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -79,14 +78,12 @@ static enum proxy_status socks_replied(struct proxy *p, struct err *e)
 
 static enum proxy_status socks_connect(struct proxy *p)
 {
-    unsigned char address[16];
+    unsigned char address[IP_MAX];
+    const size_t n = ip_decode(address, p->host);
     buf_add(&p->out, (const char[]){ SOCKS_VERSION, SOCKS_CONNECT, 0 }, 3);
-    if (inet_pton(AF_INET, p->host, address) == 1) {
-        buf_addc(&p->out, SOCKS_IPV4);
-        buf_add(&p->out, address, 4);
-    } else if (inet_pton(AF_INET6, p->host, address) == 1) {
-        buf_addc(&p->out, SOCKS_IPV6);
-        buf_add(&p->out, address, 16);
+    if (n > 0) {
+        buf_addc(&p->out, n == 4 ? SOCKS_IPV4 : SOCKS_IPV6);
+        buf_add(&p->out, address, n);
     } else {
         buf_addc(&p->out, SOCKS_NAME);
         buf_addc(&p->out, (char)strlen(p->host));

@@ -1,5 +1,4 @@
 /* tls_client: TLS as a client: what must be there before a connection is made, and the handshake. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/ascii.h"
+#include "base/codec.h"
 #include "net/tls_session.h"
 
 /* --- before a connection ----------------------------------------------------------------------------------------- */
@@ -159,12 +159,6 @@ static bool check_silence(struct stream *s, const struct tls_params *params, str
     return err_stage(e, s->heard ? STAGE_STARTTLS : STAGE_TLS);
 }
 
-static bool is_address(const char *host)
-{
-    unsigned char address[16];
-    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-}
-
 static bool start_session(struct stream *s, const struct tls_params *p, struct err *e)
 {
     const struct tls *t = s->tls;
@@ -172,7 +166,7 @@ static bool start_session(struct stream *s, const struct tls_params *p, struct e
     const unsigned flags = GNUTLS_CLIENT | (p->session_name ? 0 : GNUTLS_NO_TICKETS);
     if (!tls_session_start(s, flags, p->priorities, t->credentials, e))
         return false;
-    if (*name && !is_address(name))
+    if (*name && !is_ip(name))
         t->api->gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, name, strlen(name));
     return true;
 }

@@ -1,9 +1,9 @@
 /* tls_server: TLS as a server, for sink: a certificate from files, or one made on the spot. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/codec.h"
 #include "net/tls_session.h"
 
 enum { DAY = 24 * 60 * 60, MADE_DAYS = 30 };
@@ -18,8 +18,8 @@ struct tls_server {
 
 static void add_made_name(const struct gnutls_api *api, gnutls_x509_crt_t crt, const char *name)
 {
-    unsigned char address[16];
-    unsigned size = inet_pton(AF_INET, name, address) == 1 ? 4 : inet_pton(AF_INET6, name, address) == 1 ? 16 : 0;
+    unsigned char address[IP_MAX];
+    const unsigned size = (unsigned)ip_decode(address, name);
     if (size > 0)
         api->gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, address, size, GNUTLS_FSAN_APPEND);
     else

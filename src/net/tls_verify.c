@@ -1,6 +1,5 @@
 /* tls_verify: is the peer the one we want? Called by GnuTLS as soon as the certificate is there, before our own part of
  * the handshake goes out. Why it is not is said with the names and dates of the certificate. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,9 +305,8 @@ static bool not_trusted(struct tls *t, unsigned status)
 /* What GnuTLS finds wrong with the chain, for this name. NULL: for any. */
 static int chain_status(const struct tls *t, const struct tls_chain *c, const char *name, unsigned *status)
 {
-    unsigned char address[16];
-    unsigned size = !name ? 0 : inet_pton(AF_INET, name, address) == 1 ? 4
-                                : inet_pton(AF_INET6, name, address) == 1 ? 16 : 0;
+    unsigned char address[IP_MAX];
+    const unsigned size = name ? (unsigned)ip_decode(address, name) : 0;
     gnutls_typed_vdata_st wanted[] = {
         { .type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)name, .size = 0 },
         { .type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER, .size = 0 },

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/codec.h"
 #include "base/strlist.h"
 
 enum { NAME_MAX_OCTETS = 253, LABEL_MAX_OCTETS = 63 };
@@ -17,10 +18,9 @@ bool spf_address_parse(struct spf_address *a, const char *text)
 {
     static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
     *a = (struct spf_address){ 0 };
-    if (inet_pton(AF_INET, text, a->octets) == 1)
-        return true;
-    if (inet_pton(AF_INET6, text, a->octets) != 1)
-        return false;
+    const size_t n = ip_decode(a->octets, text);
+    if (n <= 4)
+        return n > 0;
     a->v6 = memcmp(a->octets, mapped, sizeof mapped) != 0;
     if (!a->v6)
         memcpy(a->octets, a->octets + sizeof mapped, 4);

@@ -68,9 +68,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
 
         struct envelope env = ENVELOPE_INIT;
+        struct mailbox_list named = MAILBOX_LIST_INIT;
         const struct prepare_params p = { .from = "me@example.org", .set_from = TRI_ON, .set_date = TRI_AUTO,
                                           .set_msgid = TRI_ON, .set_to_undisclosed = true, .remove_bcc = true };
-        prepare_recipients(&env, &m, &e);
+        prepare_recipients(&named, &m, &e);
+        for (size_t i = 0; i < named.n; i++)
+            envelope_add(&env, named.v[i].address);
         prepare_message(&m, &p, &env, &e);
         if (header_find(&m.headers, "Bcc", 0) >= 0 || header_find(&m.headers, "Return-Path", 0) >= 0)
             abort();
@@ -78,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         message_rewind(&m);
         drain(&m, &out);
         check_canonical(&out);
+        mailbox_list_free(&named);
         envelope_free(&env);
     }
     err_clear(&e);
