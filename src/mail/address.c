@@ -501,7 +501,12 @@ bool address_parse_one(const char *text, bool null_ok, char **address, struct er
 bool address_parse_some(struct mailbox_list *l, const char *text, struct err *e)
 {
     struct err why = ERR_INIT;
-    struct parser ps = { text, text, text + strlen(text), false, l, &why };
+    const size_t n = strlen(text);
+    struct parser ps = { text, text, text + n, false, l, &why };
+    if (n > 0 && plain_length(text, text + n) == n) {
+        append(l, xstrndup(text, n), NULL);
+        return true;
+    }
     bool good = parse_argument(&ps);
     if (!good) {
         err_set(e, FAULT_USAGE, "%s", why.text);
