@@ -144,12 +144,48 @@ static enum deliver_fed next(void *ctx, struct deliver_item *out, usec *until, i
     return fed;
 }
 
+static bool may_try_again(const struct runner *r)
+{
+    return r->item->tries < TRIES && clock_now() < r->b->deadline;
+}
+
+static bool nobody_has_it(const struct envelope *env)
+{
+    return envelope_count(env, RCPT_ACCEPTED) == 0 && envelope_count(env, RCPT_UNCERTAIN) == 0;
+}
+
+/* The server lost the beginning of what was sent behind a message, and does not know what to make of the rest. */
+static bool was_misheard(const struct runner *r)
+{
+    const struct envelope *env = &r->item->env;
+    bool lost_thread = false;
+    for (size_t i = 0; i < env->n; i++) {
+        const int code = env->rcpts[i].reply.code;
+        lost_thread |= code == 500 || code == 502 || code == 503;
+    }
+    return r->rode && lost_thread && nobody_has_it(env);
+}
+
+static bool begin_again(struct runner *r, struct err *e)
+{
+    r->b->one_by_one = true;
+    stock_forget(r->item);
+    if (!stock_again(&r->b->stock, r->item, e))
+        return false;
+    r->handed = false;
+    stock_give_back(&r->b->stock, &r->item);
+    return true;
+}
+
 static bool done(void *ctx, const struct err *e)
 {
     struct runner *r = ctx;
+    struct err again = ERR_INIT;
     r->carried++;
     r->b->failures = 0;
-    finish(r, e);
+    if (!was_misheard(r) || !may_try_again(r) || !begin_again(r, &again))
+        finish(r, err_is_set(&again) ? &again : e);
+    err_clear(&again);
     r->item = r->ahead;
     r->ahead = NULL;
     r->rode = r->item != NULL;
@@ -180,10 +216,18 @@ static void connect_to(struct runner *r)
     r->deliver = deliver_new(&params);
 }
 
+/* A server that answers twice, or not at all, is out of step with what follows a message: what it seemed to say of the
+ * next one before its text it may have said of something else. */
+static bool is_doubtful(const struct runner *r, const struct err *why)
+{
+    return r->carried > 0 && why->stage < STAGE_BODY && nobody_has_it(&r->item->env);
+}
+
 static bool goes_again(const struct runner *r, const struct err *why)
 {
-    bool helps = !err_is_set(why) || (fault_retry_helps(why->fault) && why->fault != FAULT_INTERRUPTED);
-    return helps && stock_is_left(r->item) && r->item->tries < TRIES && clock_now() < r->b->deadline;
+    bool helps = !err_is_set(why) || fault_retry_helps(why->fault);
+    bool asks = is_doubtful(r, why) || (helps && stock_is_left(r->item));
+    return asks && why->fault != FAULT_INTERRUPTED && may_try_again(r);
 }
 
 /* The server said what it thinks of the message. */
@@ -200,9 +244,12 @@ static void settle(struct runner *r, const struct err *why)
 {
     struct err again = ERR_INIT;
     r->handed = false;
-    r->b->one_by_one |= r->rode && why->fault == FAULT_TIMEOUT;
+    r->b->one_by_one |= r->rode && (why->fault == FAULT_TIMEOUT || why->fault == FAULT_PROTOCOL);
     r->rode = false;
-    if (goes_again(r, why) && stock_again(&r->b->stock, r->item, &again))
+    bool goes = goes_again(r, why);
+    if (goes && is_doubtful(r, why))
+        stock_forget(r->item);
+    if (goes && stock_again(&r->b->stock, r->item, &again))
         return;
     if (was_answered(&r->item->env)) {
         r->carried++;

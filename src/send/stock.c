@@ -249,6 +249,14 @@ bool stock_is_left(const struct item *item)
     return false;
 }
 
+void stock_forget(struct item *item)
+{
+    for (size_t i = 0; i < item->env.n; i++) {
+        item->env.rcpts[i].fate = RCPT_PENDING;
+        item->env.rcpts[i].unasked = false;
+    }
+}
+
 /* Who gets it is known. */
 static bool read_anew(struct stock *s, struct item *item, struct err *e)
 {

@@ -61,6 +61,9 @@ bool stock_begin(struct stock *s, struct item *item);
 bool stock_is_left(const struct item *item);
 bool stock_again(struct stock *s, struct item *item, struct err *e);
 
+/* Nothing was said of it that holds. */
+void stock_forget(struct item *item);
+
 /* It is over. verdict: what was wrong; cleared with the item. stock_write() comes before, where a server was asked: it
  * writes the fates down. */
 void stock_write(struct stock *s, const struct item *item);

@@ -86,9 +86,10 @@ class Server(socketserver.ThreadingTCPServer):
     """A server with limits of its own: messages over a connection, connections at once."""
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, per_connection=10**9, at_once=10**9, last_word=b"", at_limit="close", offers=b"PIPELINING", deaf=False, unread=False):
+    def __init__(self, per_connection=10**9, at_once=10**9, last_word=b"", at_limit="close", offers=b"PIPELINING", deaf=0, unread=False,
+                 says=b"250 2.0.0 ok\r\n"):
         super().__init__(("127.0.0.1", 0), Unread if unread or deaf else Talk)
-        self.deaf = deaf
+        self.deaf, self.says = deaf, says
         self.ehlo = b"250-here\r\n250-" + offers.replace(b" ", b"\r\n250-") + b"\r\n250 SMTPUTF8"
         self.per_connection, self.at_once, self.last_word, self.at_limit = per_connection, at_once, last_word, at_limit
         self.lock, self.open, self.most, self.connections, self.got = threading.Lock(), 0, 0, [], []
@@ -129,13 +130,14 @@ class Talk(socketserver.StreamRequestHandler):
             server.got.append(int(COUNT.search(text.decode())[1]))
             server.connections[mine] += 1
         full = server.connections[mine] == server.per_connection and server.at_limit == "close"
-        if server.deaf:  # to what came behind the message
+        if server.deaf:  # to so many octets behind the message
             with contextlib.suppress(BlockingIOError):
-                self.connection.recv(1 << 16, socket.MSG_DONTWAIT)
-        self.wfile.write(b"250 2.0.0 ok\r\n" + (server.last_word if full else b""))
+                self.connection.recv(server.deaf, socket.MSG_DONTWAIT)
+        self.wfile.write(server.says + (server.last_word if full else b""))
         return full
 
     def talk(self, mine):
+        mailed = False
         self.say(b"220 here")
         while line := self.rfile.readline().upper():
             if line.startswith(b"EHLO"):
@@ -146,7 +148,12 @@ class Talk(socketserver.StreamRequestHandler):
             elif line.startswith(b"BDAT"):
                 if self.keep(mine, self.rfile.read(int(line.split()[1]))):
                     return
+            elif line.startswith(b"RCPT") and b"<NO@" in line:
+                self.say(b"550 5.1.1 no")
+            elif line.startswith((b"RCPT", b"DATA")) and not mailed:
+                self.say(b"503 5.5.1 MAIL first")
             elif line.startswith(b"DATA"):
+                mailed = False
                 self.say(b"354 go")
                 text = b""
                 while (line := self.rfile.readline()) != b".\r\n":
@@ -158,8 +165,11 @@ class Talk(socketserver.StreamRequestHandler):
             elif line.startswith(b"QUIT"):
                 self.say(b"221 bye")
                 return
-            else:
+            elif line.startswith((b"MAIL", b"RCPT", b"RSET")):
+                mailed = mailed or line.startswith(b"MAIL")
                 self.say(b"250 ok")
+            else:
+                self.say(b"500 5.5.2 what")
 
 
 class Unread(Talk):
@@ -363,10 +373,29 @@ def test_a_server_that_hangs_up(tmp_path, server, unread):
 
 def test_a_server_that_forgets_what_is_behind_a_message(tmp_path, server):
     """It says PIPELINING and does not mean it. That costs each connection one timeout."""
-    at = server(deaf=True)
+    at = server(deaf=1 << 16)
     got = batch(at.port, mbox(tmp_path / "in", [letter(n) for n in range(40)]), "-t", "--connections=2", "--timeout=1", timeout=30)
     assert got.status == 0, got
     assert sorted(at.got) == list(range(40)) and len(at.connections) <= 4
+
+
+@pytest.mark.parametrize("octets", [4, 40], ids=["a word", "all of MAIL"])
+def test_a_server_that_forgets_the_beginning_of_it(tmp_path, server, octets):
+    """The 500 and 503 that it says to the rest are no verdict on the message."""
+    at = server(deaf=octets)
+    got = batch(at.port, mbox(tmp_path / "in", [letter(n) for n in range(40)]), "-t", "--connections=2", "--timeout=1", f"--resume={tmp_path / 'j'}")
+    assert got.status == 0, got
+    assert sorted(at.got) == list(range(40))
+
+
+def test_a_server_that_answers_a_message_twice(tmp_path, server):
+    """Of the next one nobody knows what was said. Over another connection it is the first, and each has its own fate."""
+    at = server(says=b"250 2.0.0 ok\r\n" * 2)
+    letters = [letter(n, to=["no@example.net, r@example.net", "r@example.net, no@example.net", "r@example.net"][n % 3]) for n in range(12)]
+    got = batch(at.port, mbox(tmp_path / "in", letters), "-t", "--connections=1")
+    assert sorted(at.got) == list(range(12)), got
+    fates = {r["address"].split("@")[0]: r["fate"] for line in lines(got) for r in line["recipients"]}
+    assert fates == {"r": "accepted", "no": "refused"} and got.status == 79, got
 
 
 def test_a_server_that_hangs_up_with_chunking(tmp_path, server):
