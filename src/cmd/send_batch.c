@@ -70,12 +70,16 @@ static FILE *open_report(const char *path, struct err *e)
     return fdopen(fd, "a");
 }
 
-static bool close_report(FILE *report, struct err *e)
+/* broken: errno of a line; 0: all were written. */
+static bool close_report(FILE *report, int broken, struct err *e)
 {
-    bool failed = ferror(report) != 0;
-    if (fclose(report) != 0 || failed)
-        return err_sys(e, FAULT_IO, errno, "cannot write the report");
-    return true;
+    if (fclose(report) != 0 && !broken)
+        broken = errno;
+    if (!broken || err_is_set(e))
+        return !broken;
+    err_sys(e, FAULT_IO, broken, "cannot write the report");
+    return err_hint(e, "the messages are not held up by it: send none again that is counted as sent; a 'logfile' tells "
+                       "of each as well");
 }
 
 static void print_summary(const struct run *r, const struct batch_end *end)
@@ -92,7 +96,8 @@ static void print_summary(const struct run *r, const struct batch_end *end)
     fprintf(stderr, ", in %.1f s\n", (double)(clock_now() - r->started) / USEC_PER_SEC);
 }
 
-static bool run_batch(struct run *r, struct box *box, struct journal *journal, FILE *out, struct err *e)
+/* errno of a line of the report that could not be written; 0: all were. */
+static int run_batch(struct run *r, struct box *box, struct journal *journal, FILE *out, struct err *e)
 {
     const struct batch_params params = {
         .account = &r->account, .box = box, .journal = journal, .retry_uncertain = r->opt.retry_uncertain,
@@ -103,12 +108,12 @@ static bool run_batch(struct run *r, struct box *box, struct journal *journal, F
     struct show_batch *lines = show_batch_open(&r->hub, out);
     if (send_shows_progress(r))
         show_batch_progress_open(&bar, &r->hub);
-    bool ok = batch_run(&params, &end, e);
+    batch_run(&params, &end, e);
     show_batch_progress_wipe(&bar);
     hub_unlisten(&r->hub, &bar);
-    show_batch_close(lines);
+    int broken = show_batch_close(lines);
     print_summary(r, &end);
-    return ok;
+    return broken;
 }
 
 bool send_batch(struct run *r, struct err *e)
@@ -123,8 +128,8 @@ bool send_batch(struct run *r, struct err *e)
     struct journal *journal = box && r->opt.resume ? journal_open(r->opt.resume, e) : NULL;
     FILE *report = box && !err_is_set(e) ? open_report(r->opt.report, e) : NULL;
     if (report) {
-        run_batch(r, box, journal, report, e);
-        close_report(report, e);
+        int broken = run_batch(r, box, journal, report, e);
+        close_report(report, broken, e);
     }
     journal_free(journal);
     box_free(box);

@@ -82,7 +82,7 @@ void show_report_close(struct show_report *r, FILE *out); /* writes and frees; o
  * the order of their numbers: what is over before its turn is held. */
 struct show_batch;
 struct show_batch *show_batch_open(struct hub *h, FILE *out); /* both borrowed */
-void show_batch_close(struct show_batch *b);
+int show_batch_close(struct show_batch *b); /* errno of the first line that could not be written; 0: none */
 
 /* A bar on a terminal while the messages of a batch go out: how many, how fast, how long still. */
 struct show_batch_progress {

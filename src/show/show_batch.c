@@ -1,4 +1,5 @@
 /* show_batch: a JSON line for each message of a batch, in their order, and the bar while they go out. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct show_batch {
     char **held;           /* own: a ring of lines by number; NULL: not over yet */
     size_t cap;
     long next;             /* the number that is written next */
+    int broken;            /* errno of the first line that could not be written; 0: none */
 };
 
 static void begin_members(struct show_batch *b)
@@ -102,7 +104,8 @@ static void take_message(struct show_batch *b, const struct event *ev)
         free(*line);
         *line = NULL;
     }
-    fflush(b->out);
+    if ((fflush(b->out) != 0 || ferror(b->out)) && !b->broken)
+        b->broken = errno;
 }
 
 static void on_event(void *ctx, const struct event *ev)
@@ -124,10 +127,9 @@ struct show_batch *show_batch_open(struct hub *h, FILE *out)
     return b;
 }
 
-void show_batch_close(struct show_batch *b)
+int show_batch_close(struct show_batch *b)
 {
-    if (!b)
-        return;
+    const int broken = b->broken;
     hub_unlisten(b->hub, b);
     for (size_t i = 0; i < b->cap; i++)
         free(b->held[i]);
@@ -135,6 +137,7 @@ void show_batch_close(struct show_batch *b)
     buf_free(&b->result);
     buf_free(&b->recipients);
     free(b);
+    return broken;
 }
 
 /* ---- the bar ---- */

@@ -673,7 +673,18 @@ def test_two_runs_with_one_journal(tmp_path, sink):
 def test_a_report_without_room(tmp_path, sink):
     at = sink()
     got = batch(at.port, mbox(tmp_path / "in", [letter(n) for n in range(3)]), "-t", "--report=/dev/full")
-    assert got.status == 74 and "cannot write the report" in got.err and at.ids() == [0, 1, 2], got
+    assert got.status == 74 and "cannot write the report: No space left on device\n" in got.err and at.ids() == [0, 1, 2], got
+    assert "3 of 3 messages sent" in got.err and "the messages are not held up by it" in got.err
+
+
+def test_a_report_that_nobody_reads(tmp_path, sink):
+    at = sink()
+    command = [client.ENVOI, "send", "--host=127.0.0.1", f"--port={at.port}", "--tls=off", f"--batch={mbox(tmp_path / 'in', [letter(n) for n in range(3)])}", "-t"]
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, env=client.environment(), timeout=60)
+    os.close(theirs)
+    assert done.returncode == 74 and "cannot write the report: Broken pipe\n" in done.stderr and at.ids() == [0, 1, 2], done
 
 
 @pytest.mark.parametrize("busy", [True, False], ids=["a message under way", "nothing under way"])
