@@ -334,6 +334,14 @@ static void hint_rest(const struct stock *s, struct err *e)
     free(unread);
 }
 
+static const char *what_to_look_for(const struct stock *s)
+{
+    if (s->end->n[BATCH_UNCERTAIN] == 0)
+        return "";
+    return s->p->journal ? "; look whether the uncertain ones arrived; --retry-uncertain sends them again"
+                         : "; look whether the uncertain ones arrived before you send them again";
+}
+
 bool stock_verdict(const struct stock *s, struct err *e)
 {
     const long sent = s->end->n[BATCH_SENT] + s->end->n[BATCH_PARTIAL];
@@ -351,7 +359,7 @@ bool stock_verdict(const struct stock *s, struct err *e)
     enum fault fault = s->alike ? s->first_failure.fault : s->retry_helps ? FAULT_TEMPORARY : s->first_failure.fault;
     err_set(e, fault, "%ld of %ld messages were not sent to everybody", failed, all);
     if (s->first_id)
-        err_hint(e, "the first was '%s': %s", s->first_id, s->first_failure.text);
+        err_hint(e, "the first was '%s': %s%s", s->first_id, s->first_failure.text, what_to_look_for(s));
     if (sent > 0)
         e->fault = FAULT_PARTIAL;
     return false;

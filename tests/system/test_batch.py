@@ -507,10 +507,11 @@ def test_uncertain_is_left_alone(tmp_path, sink):
     source, journal = mbox(tmp_path / "in", [letter(n) for n in range(4)]), tmp_path / "journal"
     got = batch(at.port, source, "-t", "--connections=1", f"--resume={journal}")
     assert [line["outcome"] for line in lines(got)] == ["sent", "sent", "uncertain", "sent"], got
-    assert got.status == 79
+    assert got.status == 79 and "look whether the uncertain ones arrived; --retry-uncertain sends them again\n" in got.err, got
     got = batch(at.port, source, "-t", f"--resume={journal}")
     assert [line["outcome"] for line in lines(got)] == ["skipped", "skipped", "uncertain", "skipped"], got
     assert got.status == 75 and at.ids() == [0, 1, 2, 3], got
+    assert "look whether the uncertain ones arrived; --retry-uncertain sends them again\n" in got.err, got
 
 
 # ---- the end ----
