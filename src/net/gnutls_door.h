@@ -21,6 +21,7 @@
     X(gnutls_session_get_ptr)                      \
     X(gnutls_priority_init)                        \
     X(gnutls_priority_deinit)                      \
+    X(gnutls_priority_set_direct)                  \
     X(gnutls_priority_set)                         \
     X(gnutls_credentials_set)                      \
     X(gnutls_server_name_set)                      \

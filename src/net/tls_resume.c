@@ -24,6 +24,7 @@ enum {
  *     proved 1700000000      when the server last proved who it is
  *     until 1700086400       from then on it is not used
  *     how trust              by what it did; none: it cannot stand to be offered a session, and no data follows
+ *     version 1.3            of TLS, or 1.2
  *     …                      GnuTLS's session data */
 
 static const char *const ways[] = { "trust", "dane", "fingerprint", "none" };
@@ -70,6 +71,12 @@ static bool take_way(struct tls_saved *s)
     return s->how && take_text(s, s->how) && take_text(s, "\n");
 }
 
+static bool take_version(struct tls_saved *s)
+{
+    s->tls13 = take_text(s, "version 1.3\n");
+    return s->tls13 || take_text(s, "version 1.2\n");
+}
+
 static bool digest_line(const char *p, size_t n, struct buf *out)
 {
     struct digest *d = digest_new();
@@ -88,7 +95,8 @@ bool tls_saved_read(const char *p, size_t n, long long now, struct tls_saved *s)
     *s = (struct tls_saved){ .data = p, .n = n };
     bool ok = take_text(s, FIRST_LINE) && s->n >= DIGEST_LINE
               && digest_line(s->data + DIGEST_LINE, s->n - DIGEST_LINE, &line) && take_text(s, line.data)
-              && take_time(s, "proved ", &s->proved) && take_time(s, "until ", &s->until) && take_way(s);
+              && take_time(s, "proved ", &s->proved) && take_time(s, "until ", &s->until) && take_way(s)
+              && take_version(s);
     buf_free(&line);
     return ok && s->proved <= now /* else somebody set the clock back */ && now < s->until
            && now - s->proved < AGE_MAX && (s->n > 0) == (strcmp(s->how, "none") != 0);
@@ -97,7 +105,8 @@ bool tls_saved_read(const char *p, size_t n, long long now, struct tls_saved *s)
 bool tls_saved_write(const struct tls_saved *s, struct buf *out)
 {
     struct buf rest = BUF_SECRET_INIT;
-    buf_printf(&rest, "proved %lld\nuntil %lld\nhow %s\n", s->proved, s->until, s->how);
+    buf_printf(&rest, "proved %lld\nuntil %lld\nhow %s\nversion %s\n", s->proved, s->until, s->how,
+               s->tls13 ? "1.3" : "1.2");
     buf_add(&rest, s->data, s->n);
     buf_adds(out, FIRST_LINE);
     bool ok = digest_line(rest.data, rest.len, out);
@@ -122,6 +131,16 @@ static bool save(const struct tls_resume *r, const struct tls_saved *s)
     return ok;
 }
 
+/* Which version it shall be is said in clear. Only in its own is a session taken up with what it holds. */
+static bool stay_in_tls13(const struct tls *t)
+{
+    const char *usual = t->params->priorities ? t->params->priorities : tls_priorities_default(t->api);
+    char *priorities = xasprintf("%s:-VERS-ALL:+VERS-TLS1.3", usual);
+    bool ok = t->api->gnutls_priority_set_direct(t->session, priorities, NULL) >= 0;
+    free(priorities);
+    return ok;
+}
+
 /* A ticket of TLS 1.3 is good for one connection (RFC 8446 C.4), so the file goes before it is offered; that of TLS 1.2
  * comes back when the connection ends. */
 bool tls_resume_offer(struct tls *t)
@@ -137,7 +156,8 @@ bool tls_resume_offer(struct tls *t)
             save(r, s);
             tls_resume_free(t);
         } else {
-            intact = t->facts.offered = t->api->gnutls_session_set_data(t->session, s->data, s->n) >= 0;
+            intact = t->facts.offered = (!s->tls13 || stay_in_tls13(t))
+                                        && t->api->gnutls_session_set_data(t->session, s->data, s->n) >= 0;
             s->data = NULL;
         }
     }
@@ -191,9 +211,9 @@ static long long verdict_until(const struct tls *t)
 
 /* To ask for a ticket that did not come would make GnuTLS wait for it. A session of TLS 1.2 without the extended master
  * secret is not to be taken up (RFC 7627 5.3). */
-static bool is_resumable(const struct tls *t)
+static bool is_resumable(const struct tls *t, bool tls13)
 {
-    if (t->api->gnutls_protocol_get_version(t->session) < GNUTLS_TLS1_3)
+    if (!tls13)
         return t->api->gnutls_session_ext_master_secret_status(t->session);
     return t->api->gnutls_session_get_flags(t->session) & GNUTLS_SFLAGS_SESSION_TICKET;
 }
@@ -203,10 +223,11 @@ static void keep(const struct tls *t)
 {
     const struct tls_resume *r = t->resume;
     const struct tls_facts *f = &t->facts;
+    const bool tls13 = t->api->gnutls_protocol_get_version(t->session) >= GNUTLS_TLS1_3;
     gnutls_datum_t data = { 0 };
-    if (!f->verified || t->whole_trust || !way_of(f->how, strlen(f->how)) || !is_resumable(t))
+    if (!f->verified || t->whole_trust || !way_of(f->how, strlen(f->how)) || !is_resumable(t, tls13))
         return;
-    struct tls_saved s = { .proved = r->began, .how = f->how };
+    struct tls_saved s = { .proved = r->began, .how = f->how, .tls13 = tls13 };
     if (f->resumed)
         s = r->saved;
     else

@@ -218,7 +218,7 @@ static const struct transport tls_transport = {
 
 /* Of the two key shares that a ClientHello has most servers take the first, and X25519 takes both sides a third less
  * time than P-256. Versions that have hybrid groups know themselves in which order to offer those. */
-static const char *default_priorities(const struct gnutls_api *api)
+const char *tls_priorities_default(const struct gnutls_api *api)
 {
     return api->gnutls_check_version("3.8.6")
                ? "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
@@ -228,7 +228,7 @@ static const char *default_priorities(const struct gnutls_api *api)
 bool tls_priorities_parse(const struct gnutls_api *api, const char *priorities, gnutls_priority_t *out, struct err *e)
 {
     const char *at = NULL;
-    const char *text = priorities ? priorities : default_priorities(api);
+    const char *text = priorities ? priorities : tls_priorities_default(api);
     int rc = api->gnutls_priority_init(out, text, &at);
     if (rc == GNUTLS_E_SUCCESS)
         return true;

@@ -45,6 +45,9 @@ bool tls_session_start(struct stream *s, unsigned flags, const char *priorities,
 /* Moves the handshake on. On IO_DONE the facts of version and cipher are there. */
 enum io tls_session_handshake(struct stream *s, struct err *e);
 
+/* What stands for NULL. */
+const char *tls_priorities_default(const struct gnutls_api *api);
+
 /* A priority string, or an error that shows where it is wrong. */
 bool tls_priorities_parse(const struct gnutls_api *api, const char *priorities, gnutls_priority_t *out, struct err *e);
 
@@ -79,6 +82,7 @@ void tls_resume_free(struct tls *t);
 struct tls_saved {
     long long proved, until; /* seconds since the epoch */
     const char *how;         /* static: as the facts have it; "none": there is no data, and no session is wanted */
+    bool tls13;              /* else TLS 1.2 */
     const char *data;
     size_t n;
 };

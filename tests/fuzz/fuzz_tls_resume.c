@@ -18,7 +18,8 @@ static void round_trip(const struct tls_saved *s, bool usable)
         if (tls_saved_read(file.data, file.len, NOW, &back) != usable)
             abort();
         if (usable && (back.proved != s->proved || back.until != s->until || back.n != s->n ||
-                       strcmp(back.how, s->how) != 0 || memcmp(back.data, s->data, s->n) != 0))
+                       back.tls13 != s->tls13 || strcmp(back.how, s->how) != 0 ||
+                       memcmp(back.data, s->data, s->n) != 0))
             abort();
         file.data[(size_t)s->n % file.len] ^= 1;
         tls_saved_read(file.data, file.len, NOW, &back);
@@ -37,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         round_trip(&s, true);
     }
     const long long age = size ? data[0] * 500LL : 0;
-    round_trip(&(struct tls_saved){ NOW - age, NOW - age + DAY, size ? "dane" : "none", p, size }, age < DAY);
-    round_trip(&(struct tls_saved){ NOW, NOW + DAY, "issuer", p, size }, false);
+    round_trip(&(struct tls_saved){ NOW - age, NOW - age + DAY, size ? "dane" : "none", size % 2, p, size }, age < DAY);
+    round_trip(&(struct tls_saved){ NOW, NOW + DAY, "issuer", true, p, size }, false);
     return 0;
 }

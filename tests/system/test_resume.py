@@ -4,7 +4,10 @@ import json
 import os
 import re
 import shutil
+import socket
+import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -31,17 +34,63 @@ def kept(cache):
 def sink(certs):
     started = []
 
-    def start(*more, name="server"):
-        process = subprocess.Popen([ENVOI, "sink", "--listen=127.0.0.1:0", "--listen-tls=127.0.0.1:0", "--quiet",
+    def start(*more, name="server", port=0):
+        process = subprocess.Popen([ENVOI, "sink", "--listen=127.0.0.1:0", f"--listen-tls=127.0.0.1:{port}", "--quiet",
                                     f"--tls-cert={certs.cert(name)}", f"--tls-key={certs.key(name)}", *more],
                                    stdout=subprocess.PIPE, text=True, env=environment())
         started.append(process)
         return [int(re.search(r":(\d+)\b", process.stdout.readline()).group(1)) for _ in range(2)]
 
+    def end():
+        while started:
+            process = started.pop()
+            process.terminate()
+            process.wait()
+
+    start.end = end
     yield start
-    for process in started:
-        process.terminate()
-        process.wait()
+    end()
+
+
+PRE_SHARED_KEY = 41
+
+
+def extensions(hello):
+    """Their numbers, in a ClientHello from the cipher suites on."""
+    at = 2 + int.from_bytes(hello[:2], "big")
+    at += 1 + hello[at] + 2
+    while at < len(hello):
+        number, size = struct.unpack_from(">HH", hello, at)
+        yield number
+        at += 4 + size
+
+
+class Older:
+    """A server in TLS 1.2 that says that it knows whatever session it is offered."""
+
+    def __init__(self, port):
+        self.offered, self.answers = [], []
+        self.listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb") as file:
+                head = file.read(5)
+                if not head:  # whoever only looks whether somebody listens
+                    continue
+                hello = file.read(struct.unpack(">xxxH", head)[0])
+                session_id = hello[38:39 + hello[38]]
+                self.offered.append(PRE_SHARED_KEY in extensions(hello[38 + len(session_id):]))
+                said = b"\3\3" + os.urandom(32) + session_id + bytes.fromhex("c030 00 0005 ff01000100")
+                said = b"\2" + struct.pack(">I", len(said))[1:] + said
+                file.write(b"\x16\3\3" + struct.pack(">H", len(said)) + said + bytes.fromhex("140303000101 1603030028") + bytes(40))
+                file.flush()
+                self.answers.append(file.read(7))
 
 
 def run(cache, *args, **more):
@@ -205,6 +254,31 @@ def test_who_looks_sees_all(sink, certs, cache):
     done = envoi("probe", "-s", "localhost", "-p", port, "-tls", "-q", "tls", env=env(cache))
     assert "resumed" not in done.out + done.err
     assert kept(cache) == before
+
+
+def test_answer_in_another_version(sink, certs, cache):
+    """To a session of TLS 1.3 nothing that TLS 1.2 has to say is an answer."""
+    starttls, port = sink("--tls", "tls1.3")
+    args = [*to_port(port, ca=certs.ca, tls="implicit"), CACHED]
+    run(cache, *args)
+    sink.end()
+    server = Older(port)
+    done = envoi(*args, "-f", SENDER, "b@example.org", message=message()[1], env=env(cache))
+    server.listener.shutdown(socket.SHUT_RDWR)
+    server.listener.close()
+    assert done.status == 76 and server.offered[:2] == [True, False], (done, server.offered)
+    assert server.answers[0] == bytes.fromhex("15030300020246"), server.answers  # fatal: protocol_version
+
+
+def test_older_server(sink, certs, cache):
+    """It speaks TLS 1.2 only, by now: once more without a session."""
+    port = sink("--tls", "tls1.3")[1]
+    args = [*to_port(port, ca=certs.ca, tls="implicit"), CACHED]
+    assert not run(cache, *args)[0]
+    sink.end()
+    sink("--tls", "tls1.2", port=port)
+    done = envoi(*args, "-v", "-f", SENDER, "b@example.org", message=message()[1], env=env(cache))
+    assert done.status == 0 and "TLS1.2" in done.err and "resumed" not in done.err, done
 
 
 def test_many(sink, certs, cache):
