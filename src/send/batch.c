@@ -48,9 +48,9 @@ struct runner {
     size_t at;               /* the hop of the present connection */
     struct deliver *deliver; /* own; NULL: none */
     struct deliver_feed feed;
-    struct item *item;       /* own: taken */
+    struct stock_item *item; /* own: taken */
     bool handed;             /* … and with the delivery */
-    struct item *ahead;      /* own: the one behind it; only its envelope was sent */
+    struct stock_item *ahead; /* own: the one behind it; only its envelope was sent */
     bool rode;               /* the present one's was sent so */
     bool talks;              /* the connection is good for messages … */
     bool leaves;             /* … and we end it */
@@ -62,11 +62,20 @@ struct runner {
     unsigned seen;           /* changes */
 };
 
+const char *batch_outcome_word(enum batch_outcome o)
+{
+    static const char *const words[BATCH_OUTCOMES] = {
+        [BATCH_SENT] = "sent", [BATCH_PARTIAL] = "partial", [BATCH_REFUSED] = "refused", [BATCH_DEFERRED] = "deferred",
+        [BATCH_UNCERTAIN] = "uncertain", [BATCH_SKIPPED] = "skipped", [BATCH_NOT_TRIED] = "not-tried",
+    };
+    return words[o];
+}
+
 /* why: what was wrong with the message as a whole, or with its connection. */
 static void finish(struct runner *r, const struct err *why)
 {
     struct batch *b = r->b;
-    struct item *item = r->item;
+    struct stock_item *item = r->item;
     struct err verdict = ERR_INIT;
     const char *queue_id = deliver_queue_id(r->deliver);
     struct report_params report = {
@@ -87,7 +96,7 @@ static void finish(struct runner *r, const struct err *why)
 
 /* ---- the feed of a connection ---- */
 
-static struct deliver_item item_of(struct item *item, bool last)
+static struct deliver_item item_of(struct stock_item *item, bool last)
 {
     return (struct deliver_item){ &item->env, &item->message, last };
 }

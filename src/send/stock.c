@@ -4,14 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *batch_outcome_word(enum batch_outcome o)
-{
-    static const char *const words[BATCH_OUTCOMES] = {
-        [BATCH_SENT] = "sent", [BATCH_PARTIAL] = "partial", [BATCH_REFUSED] = "refused", [BATCH_DEFERRED] = "deferred",
-        [BATCH_UNCERTAIN] = "uncertain", [BATCH_SKIPPED] = "skipped", [BATCH_NOT_TRIED] = "not-tried",
-    };
-    return words[o];
-}
+enum { TURNS = 64 }; /* messages that need no connection are told at once, before others' turn */
 
 bool stock_ends(const struct stock *s)
 {
@@ -26,7 +19,7 @@ void stock_give_up(struct stock *s, struct err *why)
 
 /* ---- a message is over ---- */
 
-static void item_free(struct item *item)
+static void item_free(struct stock_item *item)
 {
     if (!item)
         return;
@@ -60,7 +53,7 @@ static void count(struct stock *s, const char *id, enum batch_outcome outcome, c
     s->retry_helps |= fault_retry_helps(why->fault);
 }
 
-void stock_over(struct stock *s, struct item *item, enum batch_outcome outcome, struct err *verdict)
+void stock_over(struct stock *s, struct stock_item *item, enum batch_outcome outcome, struct err *verdict)
 {
     const struct box_item *box = &item->box;
     const int64_t total = box_total(s->p->box), octets = box_octets(s->p->box);
@@ -86,7 +79,7 @@ enum batch_outcome stock_outcome(const struct envelope *env, const struct err *v
     return envelope_count(env, RCPT_REFUSED) == env->n ? BATCH_REFUSED : BATCH_DEFERRED;
 }
 
-void stock_write(struct stock *s, const struct item *item)
+void stock_write(struct stock *s, const struct stock_item *item)
 {
     struct err e = ERR_INIT;
     if (s->p->journal && !journal_end(s->p->journal, item->entry, &item->env, &e))
@@ -113,7 +106,7 @@ static void keep_rest(struct envelope *env, const struct strlist *rest)
 }
 
 /* false: the journal leaves nothing to do. */
-static bool is_due(struct stock *s, struct item *item)
+static bool is_due(struct stock *s, struct stock_item *item)
 {
     struct err why = ERR_INIT;
     if (!s->p->journal)
@@ -131,7 +124,7 @@ static bool is_due(struct stock *s, struct item *item)
     return false;
 }
 
-static bool make_ready(struct stock *s, struct item *item, struct err *e)
+static bool make_ready(struct stock *s, struct stock_item *item, struct err *e)
 {
     if (!box_message(&item->box, &item->message, e) || !s->p->prepare(s->p->ctx, &item->message, &item->env, e))
         return false;
@@ -140,18 +133,18 @@ static bool make_ready(struct stock *s, struct item *item, struct err *e)
     return item->env.n > 0 || err_set(e, FAULT_USAGE, "nobody whom an earlier run left is a recipient any more");
 }
 
-static struct item *item_new(const struct box_item *box)
+static struct stock_item *item_new(const struct box_item *box)
 {
-    struct item *item = xcalloc(1, sizeof *item);
-    *item = (struct item){ .box = *box, .env = ENVELOPE_INIT, .began = clock_now() };
+    struct stock_item *item = xcalloc(1, sizeof *item);
+    *item = (struct stock_item){ .box = *box, .env = ENVELOPE_INIT, .began = clock_now() };
     message_init(&item->message);
     return item;
 }
 
 /* The next message that has to be sent, and can be. */
-static enum deliver_fed take_from_box(struct stock *s, struct item **taken, usec *until, int *fd)
+static enum deliver_fed take_from_box(struct stock *s, struct stock_item **taken, usec *until, int *fd)
 {
-    for (int turn = 0; turn < STOCK_TURNS; turn++) {
+    for (int turn = 0; turn < TURNS; turn++) {
         struct box_item box;
         struct err e = ERR_INIT;
         if (s->taken + 1 - s->first >= BATCH_WINDOW)
@@ -171,7 +164,7 @@ static enum deliver_fed take_from_box(struct stock *s, struct item **taken, usec
             break;
         }
         s->taken = box.number;
-        struct item *item = item_new(&box);
+        struct stock_item *item = item_new(&box);
         if (!is_due(s, item))
             continue;
         if (make_ready(s, item, &e)) {
@@ -191,7 +184,7 @@ static void pace(struct stock *s)
         s->next_at = clock_now() + s->p->account->rate_interval;
 }
 
-enum deliver_fed stock_take(struct stock *s, struct item **item, usec *until, int *fd)
+enum deliver_fed stock_take(struct stock *s, struct stock_item **item, usec *until, int *fd)
 {
     s->box_empty = s->box_empty || box_ended(s->p->box);
     if (stock_ends(s) || (s->box_empty && s->n_returned == 0))
@@ -211,7 +204,7 @@ enum deliver_fed stock_take(struct stock *s, struct item **item, usec *until, in
     return fed;
 }
 
-void stock_give_back(struct stock *s, struct item **item)
+void stock_give_back(struct stock *s, struct stock_item **item)
 {
     if (!*item)
         return;
@@ -223,7 +216,7 @@ void stock_give_back(struct stock *s, struct item **item)
 
 /* ---- with a server ---- */
 
-bool stock_begin(struct stock *s, struct item *item)
+bool stock_begin(struct stock *s, struct stock_item *item)
 {
     struct err e = ERR_INIT;
     if (s->p->journal && !journal_begin(s->p->journal, item->entry, &e)) {
@@ -241,7 +234,7 @@ static bool is_left(const struct rcpt *rcpt)
            || (rcpt->fate == RCPT_DEFERRED && (rcpt->reply.code == 0 || rcpt->reply.code == 421));
 }
 
-bool stock_is_left(const struct item *item)
+bool stock_is_left(const struct stock_item *item)
 {
     for (size_t i = 0; i < item->env.n; i++)
         if (is_left(&item->env.rcpts[i]))
@@ -258,7 +251,7 @@ void stock_forget(struct item *item)
 }
 
 /* Who gets it is known. */
-static bool read_anew(struct stock *s, struct item *item, struct err *e)
+static bool read_anew(struct stock *s, struct stock_item *item, struct err *e)
 {
     struct envelope same = ENVELOPE_INIT;
     message_free(&item->message);
@@ -268,7 +261,7 @@ static bool read_anew(struct stock *s, struct item *item, struct err *e)
     return ok;
 }
 
-static void write_undone(struct stock *s, const struct item *item)
+static void write_undone(struct stock *s, const struct stock_item *item)
 {
     struct err e = ERR_INIT;
     if (!s->p->journal)
@@ -279,7 +272,7 @@ static void write_undone(struct stock *s, const struct item *item)
         stock_give_up(s, &e);
 }
 
-bool stock_again(struct stock *s, struct item *item, struct err *e)
+bool stock_again(struct stock *s, struct stock_item *item, struct err *e)
 {
     for (size_t i = 0; i < item->env.n; i++)
         if (is_left(&item->env.rcpts[i]))
@@ -292,7 +285,7 @@ bool stock_again(struct stock *s, struct item *item, struct err *e)
 
 /* ---- the end ---- */
 
-void stock_leave(struct stock *s, struct item **item)
+void stock_leave(struct stock *s, struct stock_item **item)
 {
     struct err why = ERR_INIT;
     if (!*item)
@@ -315,7 +308,7 @@ void stock_leave_rest(struct stock *s)
         return;
     box_read_no_more(s->p->box);
     while (box_next(s->p->box, &box, &e) == BOX_ITEM) {
-        struct item *item = item_new(&box);
+        struct stock_item *item = item_new(&box);
         s->taken = box.number;
         if (is_due(s, item))
             stock_leave(s, &item);

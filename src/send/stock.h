@@ -6,12 +6,8 @@
 #include "send/batch.h"
 #include "send/deliver.h"
 
-enum {
-    STOCK_TURNS = 64, /* messages that need no connection are told at once, before others' turn */
-};
-
 /* One message. */
-struct item {
+struct stock_item {
     struct box_item box;
     struct message message;
     struct envelope env;
@@ -23,7 +19,7 @@ struct item {
 struct stock {
     const struct batch_params *p;
     struct batch_end *end;
-    struct item **returned;   /* own: taken, and given back */
+    struct stock_item **returned;   /* own: taken, and given back */
     size_t n_returned;
     bool box_empty;
     long taken;               /* number of the last message that was taken */
@@ -48,30 +44,30 @@ void stock_give_up(struct stock *s, struct err *why);
 
 /* The next message that has to be sent, can be, and may be now; as deliver_feed.next. Those that need no server are
  * told on the way. */
-enum deliver_fed stock_take(struct stock *s, struct item **item, usec *until, int *fd);
+enum deliver_fed stock_take(struct stock *s, struct stock_item **item, usec *until, int *fd);
 
 /* For whoever is free next; *item becomes NULL. NULL: nothing. */
-void stock_give_back(struct stock *s, struct item **item);
+void stock_give_back(struct stock *s, struct stock_item **item);
 
 /* From here on a server may have it. false: given up, as that cannot be written down. */
-bool stock_begin(struct stock *s, struct item *item);
+bool stock_begin(struct stock *s, struct stock_item *item);
 
 /* After a connection that was lost: can somebody get it over another one, as of him nothing was said but that the one
  * before was at its end? Then stock_again() makes it as fresh for them. false: *e. */
-bool stock_is_left(const struct item *item);
-bool stock_again(struct stock *s, struct item *item, struct err *e);
+bool stock_is_left(const struct stock_item *item);
+bool stock_again(struct stock *s, struct stock_item *item, struct err *e);
 
 /* Nothing was said of it that holds. */
 void stock_forget(struct item *item);
 
 /* It is over. verdict: what was wrong; cleared with the item. stock_write() comes before, where a server was asked: it
  * writes the fates down. */
-void stock_write(struct stock *s, const struct item *item);
-void stock_over(struct stock *s, struct item *item, enum batch_outcome outcome, struct err *verdict);
+void stock_write(struct stock *s, const struct stock_item *item);
+void stock_over(struct stock *s, struct stock_item *item, enum batch_outcome outcome, struct err *verdict);
 enum batch_outcome stock_outcome(const struct envelope *env, const struct err *verdict);
 
 /* The messages that the batch did not come to. Of what comes through a pipe only those that were read. */
-void stock_leave(struct stock *s, struct item **item);
+void stock_leave(struct stock *s, struct stock_item **item);
 void stock_leave_rest(struct stock *s);
 
 /* How it went with all of them, as batch_run() tells. */

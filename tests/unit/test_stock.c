@@ -99,7 +99,7 @@ static void end(struct bed *bed)
     buf_free(&bed->told);
 }
 
-static enum deliver_fed take(struct bed *bed, struct item **item)
+static enum deliver_fed take(struct bed *bed, struct stock_item **item)
 {
     usec until = USEC_NEVER;
     int fd = -1;
@@ -107,7 +107,7 @@ static enum deliver_fed take(struct bed *bed, struct item **item)
 }
 
 /* Every recipient of it has this fate. */
-static void over(struct bed *bed, struct item *item, enum rcpt_fate fate, enum fault fault)
+static void over(struct bed *bed, struct stock_item *item, enum rcpt_fate fate, enum fault fault)
 {
     struct err e = ERR_INIT;
     for (size_t i = 0; i < item->env.n; i++)
@@ -157,7 +157,7 @@ static void left(void **state)
         { RCPT_REFUSED, 550, false }, { RCPT_ACCEPTED, 250, false }, { RCPT_UNCERTAIN, 0, false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct item item = { .env = ENVELOPE_INIT };
+        struct stock_item item = { .env = ENVELOPE_INIT };
         envelope_add(&item.env, "a@example.org");
         item.env.rcpts[0].fate = rows[i].fate;
         item.env.rcpts[0].reply.code = rows[i].code;
@@ -185,13 +185,13 @@ static void verdicts(void **state)
         begin(&bed, "1 2 3", NULL);
         close_source(&bed);
         for (size_t k = 0; k < 3; k++) {
-            struct item *item = NULL;
+            struct stock_item *item = NULL;
             assert_int_equal(take(&bed, &item), FED_MESSAGE);
             enum fault fault = rows[i].faults[k];
             over(&bed, item, fault == FAULT_NONE ? RCPT_ACCEPTED : fault_retry_helps(fault) ? RCPT_DEFERRED : RCPT_REFUSED,
                  fault);
         }
-        struct item *none = NULL;
+        struct stock_item *none = NULL;
         assert_int_equal(take(&bed, &none), FED_END);
         stock_leave_rest(&bed.stock);
         assert_int_equal(stock_verdict(&bed.stock, &e), rows[i].want == FAULT_NONE);
@@ -207,7 +207,7 @@ static void verdicts(void **state)
 static void check(const char *words, const char *journal, bool retry_uncertain, const char *want)
 {
     struct bed bed;
-    struct item *item = NULL;
+    struct stock_item *item = NULL;
     begin(&bed, words, journal);
     bed.p.retry_uncertain = retry_uncertain;
     close_source(&bed);
@@ -228,7 +228,7 @@ static void journals(void **state)
     struct bed bed; /* the key as it is written, so that the rows below hold */
     begin(&bed, "1", "envoi batch journal 1\n");
     close_source(&bed);
-    struct item *item = NULL;
+    struct stock_item *item = NULL;
     assert_int_equal(take(&bed, &item), FED_MESSAGE);
     char *key = xstrdup(item->box.key);
     over(&bed, item, RCPT_ACCEPTED, FAULT_NONE);
@@ -273,7 +273,7 @@ static void given_back(void **state)
 {
     (void)state;
     struct bed bed;
-    struct item *a = NULL, *b = NULL, *c = NULL, *none = NULL;
+    struct stock_item *a = NULL, *b = NULL, *c = NULL, *none = NULL;
     begin(&bed, "1 2", NULL);
     close_source(&bed);
     assert_int_equal(take(&bed, &a), FED_MESSAGE);
@@ -295,7 +295,7 @@ static void window(void **state)
     (void)state;
     struct bed bed;
     struct buf words = BUF_INIT;
-    struct item *first = NULL, *item = NULL;
+    struct stock_item *first = NULL, *item = NULL;
     for (int i = 0; i < BATCH_WINDOW + 2; i++)
         buf_adds(&words, "1 ");
     begin(&bed, words.data, NULL);
@@ -319,7 +319,7 @@ static void rate(void **state)
 {
     (void)state;
     struct bed bed;
-    struct item *item = NULL, *none = NULL;
+    struct stock_item *item = NULL, *none = NULL;
     usec until = USEC_NEVER;
     int fd = -1;
     begin(&bed, "1 2", NULL);
@@ -345,7 +345,7 @@ static void interrupted(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct bed bed;
         struct err e = ERR_INIT;
-        struct item *item = NULL, *none = NULL;
+        struct stock_item *item = NULL, *none = NULL;
         begin(&bed, "1 2 3", rows[i].journal);
         if (rows[i].open)
             put(&bed, "X: half of one", 14);
