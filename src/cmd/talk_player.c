@@ -2,12 +2,10 @@
  * played one after the other. What a step does is in talk_steps.c. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/ascii.h"
 #include "cmd/talk_player.h"
-#include "net/dial.h"
 #include "send/deliver.h"
 #include "send/hint.h"
 
@@ -19,7 +17,6 @@ enum {
     OUT_MOST = 1 << 20,       /* octets that wait to be written */
     TURNS = 64,               /* reads and writes before deadlines are looked at again */
     PATIENCE = 300,           /* seconds for a reply, unless @timeout or the account says otherwise */
-    CONNECT_PATIENCE = 60,
 };
 
 /* ---- debts ---- */
@@ -332,26 +329,9 @@ void player_drop(struct player *p, bool reset)
 
 static void start_dialling(struct player *p)
 {
-    const struct account *a = p->p.account;
-    const struct dial_params dial = {
-        .host = p->p.hop->host,
-        .address = p->p.hop->address,
-        .port = p->p.hop->port,
-        .mss = p->p.hop->mss,
-        .fast_open = a->tcp_fast_open,
-        .unix_path = p->p.hop->socket,
-        .command = p->p.hop->command.n > 0 ? p->p.hop->command.v : NULL,
-        .family = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC,
-        .source_ip = a->source_ip,
-        .proxy = (enum proxy_type)a->proxy_type,
-        .proxy_host = a->proxy_host,
-        .proxy_port = (int)a->proxy_port,
-        .proxy_user = a->proxy_user,
-        .proxy_password = a->proxy_password,
-        .deadline = clock_deadline(a->timeout > 0 ? a->timeout : CONNECT_PATIENCE * USEC_PER_SEC),
-        .hub = p->p.hub,
-        .connection = 1,
-    };
+    struct dial_params dial = deliver_dial_params(p->p.account, p->p.hop);
+    dial.hub = p->p.hub;
+    dial.connection = 1;
     p->dial = dial_start(&dial);
 }
 

@@ -459,14 +459,12 @@ static void waits(const struct task *t, struct pollset *ps)
         pollset_add(ps, d->source_fd, POLLIN);
 }
 
-static struct dial *start_dial(const struct deliver *d)
+struct dial_params deliver_dial_params(const struct account *a, const struct hop *hop)
 {
-    const struct account *a = d->p.account;
-    const struct hop *hop = d->p.hop;
     const int wanted = a->ipv4_only ? AF_INET : a->ipv6_only ? AF_INET6 : AF_UNSPEC;
     const bool by_address = hop->exchanger && a->proxy_type != PROXY_NONE; /* the lookup was ours, and validated */
     const usec patience = a->timeout > 0 ? a->timeout : CONNECT_TIMEOUT;
-    const struct dial_params dial = {
+    return (struct dial_params){
         .host = by_address ? hop->address : hop->host,
         .address = hop->address,
         .port = hop->port,
@@ -476,17 +474,22 @@ static struct dial *start_dial(const struct deliver *d)
         .command = hop->command.n > 0 ? hop->command.v : NULL,
         .family = hop->family ? hop->family : wanted,
         .source_ip = a->source_ip,
-        .source_port = d->probe.source_port,
-        .preamble = d->probe.preamble,
         .proxy = (enum proxy_type)a->proxy_type,
         .proxy_host = a->proxy_host,
         .proxy_port = (int)a->proxy_port,
         .proxy_user = a->proxy_user,
         .proxy_password = a->proxy_password,
         .deadline = clock_deadline(hop->connect_within > 0 ? usec_min(hop->connect_within, patience) : patience),
-        .hub = d->p.hub,
-        .connection = d->p.connection,
     };
+}
+
+static struct dial *start_dial(const struct deliver *d)
+{
+    struct dial_params dial = deliver_dial_params(d->p.account, d->p.hop);
+    dial.source_port = d->probe.source_port;
+    dial.preamble = d->probe.preamble;
+    dial.hub = d->p.hub;
+    dial.connection = d->p.connection;
     return dial_start(&dial);
 }
 

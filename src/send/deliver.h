@@ -10,6 +10,7 @@
 #include "conf/account.h"
 #include "mail/envelope.h"
 #include "mail/message.h"
+#include "net/dial.h"
 #include "net/loop.h"
 #include "net/tls.h"
 #include "send/credentials.h"
@@ -72,6 +73,10 @@ struct deliver_params {
     unsigned connection;
     usec deadline;                 /* of the whole run; USEC_NEVER: `deadline auto`, each message of a feed anew */
 };
+
+/* How the hop is connected to; strings are the account's and the hop's, and its deadline counts from now. hub and
+ * connection are the caller's to add. */
+struct dial_params deliver_dial_params(const struct account *a, const struct hop *hop);
 
 /* What TLS must be on this hop; strings are the account's and the hop's. The password of an encrypted key is the
  * credentials'. */

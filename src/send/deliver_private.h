@@ -3,9 +3,7 @@
 #ifndef SEND_DELIVER_PRIVATE_H
 #define SEND_DELIVER_PRIVATE_H
 
-#include "net/dial.h"
 #include "net/stream.h"
-#include "net/tls.h"
 #include "send/deliver.h"
 #include "send/exchange.h"
 
