@@ -8,7 +8,6 @@ enum {
     COPY_MAX = 16 << 10,  /* a block up to this size is copied */
     FILL = 64 << 10,      /* so much waiting text is worth a write of its own */
     CHUNKS_UNANSWERED = 32,
-    SLICES = sizeof ((struct body *)NULL)->slices / sizeof(struct iovec),
 };
 
 void body_start(struct session *s, bool dotted, bool chunked)
@@ -49,7 +48,7 @@ static void cut(struct body *b)
 {
     const char *end = b->p + b->n;
 
-    for (b->at = b->end = 0; b->n > 0 && b->end < SLICES; b->n = (size_t)(end - b->p)) {
+    for (b->at = b->end = 0; b->n > 0 && b->end < BODY_SLICES; b->n = (size_t)(end - b->p)) {
         struct iovec *v = &b->slices[b->end++];
         v->iov_base = (void *)b->p;
         v->iov_len = slice(b, &b->p, b->n);

@@ -89,6 +89,8 @@ struct transaction {
     unsigned char *state;    /* own: enum rcpt_state of each of job.rcpts */
 };
 
+enum { BODY_SLICES = 64 };
+
 /* The message on its way. */
 struct body {
     bool active;       /* octets are asked for until ended */
@@ -97,7 +99,7 @@ struct body {
     bool chunked;      /* each block becomes a BDAT of its own */
     const char *p;     /* borrowed: what is not cut into slices yet of the present block */
     size_t n;
-    struct iovec slices[64]; /* … and what is: from `at` to `end` they are not written yet */
+    struct iovec slices[BODY_SLICES]; /* … and what is: from `at` to `end` they are not written yet */
     int at, end;
     struct dot dot;
     int64_t given;     /* octets so far */
