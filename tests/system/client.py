@@ -1,5 +1,6 @@
 """envoi as its users start it: a process, its options, a message on its standard input."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -46,6 +47,18 @@ def envoi(*args, message=b"", timeout=60, env=None):
     else:
         done = subprocess.run(command, input=message, **options)
     return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+@contextlib.contextmanager
+def sink(*options):
+    """envoi's own server, which is quiet: its ports, in the order of the options that name them."""
+    process = subprocess.Popen([ENVOI, "sink", "--quiet", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               env=environment())
+    try:
+        yield [int(re.search(r":(\d+)", process.stdout.readline())[1]) for option in options if option.startswith("--listen")]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 def peak_memory(process):

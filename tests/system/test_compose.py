@@ -4,7 +4,6 @@ import email
 import email.policy
 import os
 import random
-import re
 import subprocess
 
 import pytest
@@ -262,20 +261,17 @@ def run_measured(*args, stdin="/dev/null"):
 
 
 @pytest.fixture
-def sink(tmp_path):
-    process = subprocess.Popen([client.ENVOI, "sink", "--quiet", "--listen=:0", f"--maildir={tmp_path / 'box'}"], stdout=subprocess.PIPE, text=True)
-    process.port = int(re.search(r":(\d+)", process.stdout.readline()).group(1))
-    yield process
-    process.terminate()
-    process.communicate(timeout=20)
+def port(tmp_path):
+    with client.sink("--listen=:0", f"--maildir={tmp_path / 'box'}") as (port,):
+        yield port
 
 
-def test_a_big_file_in_constant_memory(tmp_path, sink):
+def test_a_big_file_in_constant_memory(tmp_path, port):
     big = tmp_path / "big.bin"
     big.write_bytes(random.Random(3).randbytes(50 << 20))
     peaks = []
     for path in ("/etc/hostname", str(big)):
-        status, peak = run_measured("--host=localhost", f"--port={sink.port}", "--tls=off", "--from=a@example.org", "--subject=big", "--body=x",
+        status, peak = run_measured("--host=localhost", f"--port={port}", "--tls=off", "--from=a@example.org", "--subject=big", "--body=x",
                                     f"--attach={path}", "b@example.org")
         assert status == 0
         peaks.append(peak)
@@ -285,9 +281,9 @@ def test_a_big_file_in_constant_memory(tmp_path, sink):
     assert peaks[1] < peaks[0] + 6000, peaks
 
 
-def test_a_pipe_streams(tmp_path, sink):
+def test_a_pipe_streams(tmp_path, port):
     octets = random.Random(4).randbytes(5 << 20)
-    got = client.envoi("--host=localhost", f"--port={sink.port}", "--tls=off", "--from=a@example.org", "--body=x", "--attach=-", "b@example.org",
+    got = client.envoi("--host=localhost", f"--port={port}", "--tls=off", "--from=a@example.org", "--body=x", "--attach=-", "b@example.org",
                        message=octets)
     assert got.status == 0, got
     m = email.message_from_bytes(next((tmp_path / "box/new").iterdir()).read_bytes(), policy=email.policy.default)

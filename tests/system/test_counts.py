@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional
 import pytest
 
 import callgrind
+import client
 from client import ENVOI, environment
 from delayproxy import DelayProxy
 
@@ -74,12 +75,9 @@ def costs(what):
 @pytest.fixture(scope="module")
 def sink(certs):
     """Ports of envoi's own sink, by way."""
-    process = subprocess.Popen([ENVOI, "sink", "--listen=127.0.0.1:0", "--listen-tls=127.0.0.1:0", "--auth=any", "--quiet",
-                                f"--tls-cert={certs.cert()}", f"--tls-key={certs.key()}"], stdout=subprocess.PIPE, text=True, env=environment())
-    clear, tls = (int(process.stdout.readline().split(":")[1].split()[0]) for _ in range(2))
-    yield dict(plain=clear, starttls=clear, implicit=tls, resumed=clear)
-    process.terminate()
-    process.wait()
+    with client.sink("--listen=127.0.0.1:0", "--listen-tls=127.0.0.1:0", "--auth=any", f"--tls-cert={certs.cert()}",
+                     f"--tls-key={certs.key()}") as (clear, tls):
+        yield dict(plain=clear, starttls=clear, implicit=tls, resumed=clear)
 
 
 @pytest.fixture

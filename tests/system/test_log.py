@@ -1,6 +1,7 @@
 """The log: msmtp's line, field by field from the same run against the same server; many writers at once; a log that cannot be
 written; syslog."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ import subprocess
 import threading
 
 import pytest
+
+import client
 
 ENVOI = os.environ.get("ENVOI", "./envoi")
 MSMTP = shutil.which("msmtp")
@@ -28,19 +31,10 @@ def fields(line):
 
 
 @pytest.fixture
-def serve(tmp_path):
-    started = []
-
-    def start(*options):
-        p = subprocess.Popen([ENVOI, "sink", "--quiet", "--listen=:0", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        started.append(p)
-        p.port = int(re.search(r":(\d+)", p.stdout.readline()).group(1))
-        return p
-
-    yield start
-    for p in started:
-        p.terminate()
-        p.communicate(timeout=20)
+def serve():
+    """Starts a sink: its port."""
+    with contextlib.ExitStack() as started:
+        yield lambda *options: started.enter_context(client.sink("--listen=:0", *options))[0]
 
 
 @pytest.fixture
@@ -72,7 +66,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_beside_msmtp(script, tmp_path, case):
     text, options = CASES[case]
-    port = script(text).port if text else 1
+    port = script(text) if text else 1
     logs = {}
     for program in (MSMTP, ENVOI):
         log = tmp_path / os.path.basename(program)
@@ -97,18 +91,18 @@ def test_beside_msmtp(script, tmp_path, case):
 
 def test_tls_auto_tells_what_was(serve, tmp_path):
     log = tmp_path / "log"
-    for port, tls in ((serve().port, "on"), (serve("--extensions=-STARTTLS").port, "off"), (1, "off")):
+    for port, tls in ((serve(), "on"), (serve("--extensions=-STARTTLS"), "off"), (1, "off")):
         run(ENVOI, "--host=127.0.0.1", f"--port={port}", f"--logfile={log}", "-f", "a@b.example", "c@d.example")
         assert fields(log.read_text().splitlines()[-1])["tls"] == tls
 
 
 def test_twenty_writers_tear_no_line(serve, tmp_path):
-    server, log = serve(), tmp_path / "log"
+    port, log = serve(), tmp_path / "log"
     long = ",".join(f"r{i}@{'x' * 60}.example" for i in range(80))  # more than a pipe's or a page's worth
     want = {}
 
     def write(n):
-        done = run(ENVOI, "--host=127.0.0.1", f"--port={server.port}", f"--logfile={log}", "--logfile-time-format=T",
+        done = run(ENVOI, "--host=127.0.0.1", f"--port={port}", f"--logfile={log}", "--logfile-time-format=T",
                    "-f", f"w{n}@b.example", *long.split(","))
         assert done.returncode == 0, done.stderr
         want[f"w{n}@b.example"] = True
@@ -127,10 +121,10 @@ def test_twenty_writers_tear_no_line(serve, tmp_path):
 
 @pytest.mark.skipif(not MSMTP, reason="msmtp is not installed")
 def test_msmtp_may_share_the_log(serve, tmp_path):
-    server, log = serve(), tmp_path / "log"
+    port, log = serve(), tmp_path / "log"
     programs = [MSMTP, ENVOI] * 5
     threads = [threading.Thread(target=run, args=(p, *(["-C", "/dev/null"] if p == MSMTP else []), "--host=127.0.0.1",
-                                                  f"--port={server.port}", f"--logfile={log}", "-f", "a@b.example", "c@d.example"))
+                                                  f"--port={port}", f"--logfile={log}", "-f", "a@b.example", "c@d.example"))
                for p in programs]
     for t in threads:
         t.start()
@@ -146,7 +140,7 @@ def test_msmtp_may_share_the_log(serve, tmp_path):
 ])
 def test_a_log_that_fails_warns_and_no_more(serve, tmp_path, name, text):
     (tmp_path / "folder").mkdir()
-    good = run(ENVOI, "--host=127.0.0.1", f"--port={serve().port}", f"--logfile={tmp_path / name}", "-f", "a@b.example", "c@d.example")
+    good = run(ENVOI, "--host=127.0.0.1", f"--port={serve()}", f"--logfile={tmp_path / name}", "-f", "a@b.example", "c@d.example")
     assert good.returncode == 0 and good.stderr.startswith("envoi: warning: ") and text in good.stderr
     bad = run(ENVOI, "--host=127.0.0.1", "--port=1", f"--logfile={tmp_path / name}", "-f", "a@b.example", "c@d.example")
     assert bad.returncode == 75 and text in bad.stderr and "cannot connect" in bad.stderr
@@ -156,19 +150,19 @@ def test_a_log_at_its_size_limit_costs_no_message(serve, tmp_path):
     log = tmp_path / "log"
     log.write_text("x" * 4096)
     limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "-"]
-    done = run(*limited, ENVOI, "--host=127.0.0.1", f"--port={serve().port}", f"--logfile={log}", "-f", "a@b.example", "c@d.example")
+    done = run(*limited, ENVOI, "--host=127.0.0.1", f"--port={serve()}", f"--logfile={log}", "-f", "a@b.example", "c@d.example")
     assert done.returncode == 0 and "File too large" in done.stderr
 
 
 def test_to_standard_output(serve):
-    done = run(ENVOI, "--host=127.0.0.1", f"--port={serve().port}", "--logfile=-", "-f", "a@b.example", "c@d.example")
+    done = run(ENVOI, "--host=127.0.0.1", f"--port={serve()}", "--logfile=-", "-f", "a@b.example", "c@d.example")
     assert re.fullmatch(r"\w{3} \d\d \d\d:\d\d:\d\d host=127.0.0.1 .* exitcode=EX_OK .*\n", done.stdout)
 
 
 def test_nothing_that_is_no_mail_is_logged(serve, tmp_path):
     log = tmp_path / "log"
     for mode in ("--serverinfo", "--rmqs=x"):
-        run(ENVOI, "--host=127.0.0.1", f"--port={serve().port}", f"--logfile={log}", mode)
+        run(ENVOI, "--host=127.0.0.1", f"--port={serve()}", f"--logfile={log}", mode)
     assert not log.exists()
 
 
@@ -196,7 +190,7 @@ USER, MAILERS, LOCAL3, INFO, ERR = 1, 2, 19, 6, 3
 
 @pytest.mark.parametrize("facility, number", [("on", USER), ("LOG_MAIL", MAILERS), ("LOG_LOCAL3", LOCAL3)])
 def test_syslog(serve, syslog, tmp_path, facility, number):
-    port = serve().port
+    port = serve()
     for to, level, exitcode in ((port, INFO, "EX_OK"), (1, ERR, "EX_TEMPFAIL")):
         done = in_namespace(tmp_path, ENVOI, "--host=127.0.0.1", f"--port={to}", f"--syslog={facility}", "-f", "a@b.example", "c@d.example")
         assert done.returncode == (0 if exitcode == "EX_OK" else 75), done.stderr
@@ -207,5 +201,5 @@ def test_syslog(serve, syslog, tmp_path, facility, number):
 
 def test_no_syslog_changes_nothing(serve, tmp_path, syslog):
     (tmp_path / "log.socket").unlink()
-    done = in_namespace(tmp_path, ENVOI, "--host=127.0.0.1", f"--port={serve().port}", "--syslog=on", "-f", "a@b.example", "c@d.example")
+    done = in_namespace(tmp_path, ENVOI, "--host=127.0.0.1", f"--port={serve()}", "--syslog=on", "-f", "a@b.example", "c@d.example")
     assert done.returncode == 0

@@ -1,8 +1,8 @@
 """A TLS session of one run is taken up again by the next, and only by one that asks for the same."""
 
+import contextlib
 import json
 import os
-import re
 import shutil
 import socket
 import struct
@@ -11,7 +11,8 @@ import threading
 
 import pytest
 
-from client import ENVOI, SENDER, envoi, environment, message, to_port
+import client
+from client import SENDER, envoi, environment, message, to_port
 
 CACHED = "--tls-session-cache=on"
 
@@ -32,24 +33,12 @@ def kept(cache):
 
 @pytest.fixture
 def sink(certs):
-    started = []
-
-    def start(*more, name="server", port=0):
-        process = subprocess.Popen([ENVOI, "sink", "--listen=127.0.0.1:0", f"--listen-tls=127.0.0.1:{port}", "--quiet",
-                                    f"--tls-cert={certs.cert(name)}", f"--tls-key={certs.key(name)}", *more],
-                                   stdout=subprocess.PIPE, text=True, env=environment())
-        started.append(process)
-        return [int(re.search(r":(\d+)\b", process.stdout.readline()).group(1)) for _ in range(2)]
-
-    def end():
-        while started:
-            process = started.pop()
-            process.terminate()
-            process.wait()
-
-    start.end = end
-    yield start
-    end()
+    with contextlib.ExitStack() as started:
+        def start(*more, name="server", port=0):
+            return started.enter_context(client.sink("--listen=127.0.0.1:0", f"--listen-tls=127.0.0.1:{port}", f"--tls-cert={certs.cert(name)}",
+                                                     f"--tls-key={certs.key(name)}", *more))
+        start.end = started.close
+        yield start
 
 
 PRE_SHARED_KEY = 41
