@@ -1,6 +1,5 @@
 /* probe_hops: where a probe goes: the mail exchangers of a domain, and with --all-mx each address of each host. Waits
  * for its answers. */
-#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>

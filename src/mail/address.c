@@ -2,7 +2,6 @@
  * addresses in one canonical form. Nothing that it gives out holds a control octet. */
 #include "mail/address.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,11 +264,11 @@ static bool add_local(struct parser *ps, const struct phrase *ph, struct buf *ou
 /* What stands between the brackets of RFC 5321 4.1.3: an IPv4 address, IPv6:…, or another tag and colon. */
 static bool literal_valid(const char *s)
 {
-    unsigned char octets[16];
+    unsigned char octets[IP_MAX];
     if (ascii_istarts(s, "IPv6:"))
-        return inet_pton(AF_INET6, s + 5, octets) == 1;
+        return ip_decode(octets, s + 5) == 16;
     if (!strchr(s, ':'))
-        return inet_pton(AF_INET, s, octets) == 1;
+        return ip_decode(octets, s) == 4;
     return ascii_isalpha(*s) && s[strlen(s) - 1] != ':';
 }
 

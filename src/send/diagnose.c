@@ -3,7 +3,6 @@
  * it was made. */
 #include "send/diagnose.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,7 +1,6 @@
 /* lookup: getaddrinfo's answers as outcomes. */
 #include "send/lookup.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /* sight: events become facts; and a look as a task: a delivery or a mere connection, and its two deadlines. */
 #include "send/sight.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>

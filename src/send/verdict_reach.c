@@ -1,7 +1,7 @@
 /* verdict_reach: the rules for names that are not found, and for servers that are not reached. */
-#include <arpa/inet.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "send/verdict_rules.h"
 
 /* ---- questions: names ---- */
@@ -53,10 +53,10 @@ static bool no_such_name(const struct view *w)
 static bool ruled_out(const struct view *w)
 {
     const struct scene_question *q = &w->s->question;
-    struct in_addr ignored;
+    unsigned char ignored[IP_MAX];
     if (!q->host || w->s->n_sights)
         return false;
-    return (q->ipv4_only && strchr(q->host, ':')) || (q->ipv6_only && inet_pton(AF_INET, q->host, &ignored) == 1);
+    return (q->ipv4_only && strchr(q->host, ':')) || (q->ipv6_only && ip_decode(ignored, q->host) == 4);
 }
 
 static bool no_server_known(const struct view *w)
