@@ -1,6 +1,6 @@
 /* dial: Happy Eyeballs (RFC 8305) over the answers of resolve, then the proxy's part of the dialogue.
  * Must not know of TLS or SMTP. */
-#include "net/dial.h"
+#include "net/dial_private.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -17,63 +17,12 @@
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "net/child.h"
-#include "net/proxy.h"
-#include "net/resolve.h"
 #include "net/transport.h"
 
 #define STAGGER (250 * USEC_PER_SEC / 1000)         /* RFC 8305 5: Connection Attempt Delay */
 #define RESOLUTION_DELAY (50 * USEC_PER_SEC / 1000) /* RFC 8305 3: how long A waits for AAAA */
 #define UNIX_RETRY (50 * USEC_PER_SEC / 1000)       /* a unix socket's full backlog cannot be polled */
 enum { ADDRESSES_MAX = 64 };
-
-union address {
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_in6 in6;
-    struct sockaddr_un un;
-};
-
-struct attempt {
-    union address address;
-    socklen_t len;
-    char *text;   /* own: "192.0.2.1", "/path" */
-    int fd;       /* own; -1: not begun, or over */
-    bool begun;
-    int reason;   /* errno of the failure; 0: none */
-};
-
-/* One family's lookup. */
-struct lookup {
-    int family;
-    struct resolve *running; /* own; NULL: not asked, or answered */
-    int status;              /* getaddrinfo's answer; 0 while none */
-    int errno_value;
-};
-
-enum { V6, V4, FAMILIES };
-
-struct dial {
-    struct dial_params p;
-    char *host;              /* own: without brackets; of the proxy, where there is one */
-    int port;
-    union address source;
-    socklen_t source_len;    /* 0: any */
-    struct lookup lookups[FAMILIES];
-    bool interfaces_only;    /* AAAA was asked with AI_ADDRCONFIG */
-    usec delay_end;          /* A waits for AAAA until then */
-    struct attempt *attempts; /* own; in the order they are to be made, those begun first */
-    size_t n;
-    usec next;               /* the time of the next attempt */
-    int source_reason;       /* why this end could not be bound; 0: it could */
-    char *target;            /* own: the host behind the proxy, without brackets */
-    struct proxy proxy;
-    bool proxying;
-    bool open;               /* the way to the target is: the preamble is next */
-    size_t preamble_sent;
-    struct stream *stream;   /* own: connected; NULL: not yet */
-    int family, other;       /* see dial_family */
-    struct err early;        /* what was wrong with the parameters */
-};
 
 /* --- addresses ------------------------------------------------------------------------------------------------ */
 
@@ -293,33 +242,6 @@ static bool lookups_running(const struct dial *d)
     return d->lookups[V6].running || d->lookups[V4].running;
 }
 
-static bool no_address(int status)
-{
-    return status == 0 || status == EAI_NONAME || status == EAI_NODATA || status == EAI_ADDRFAMILY;
-}
-
-static enum io lookup_failed(const struct dial *d, struct err *e)
-{
-    const struct lookup *v6 = &d->lookups[V6], *v4 = &d->lookups[V4];
-    const struct lookup *bad = !no_address(v4->status) ? v4 : v6;
-    const char *what = d->p.proxy != PROXY_NONE ? "proxy" : "host";
-    if (!no_address(bad->status)) {
-        err_set(e, FAULT_DNS, "the %s '%s' cannot be looked up now: %s", what, d->host,
-                bad->status == EAI_SYSTEM ? strerror(bad->errno_value) : gai_strerror(bad->status));
-        err_hint(e, "is this machine connected to the network, and does the name server in /etc/resolv.conf answer?");
-    } else if (v6->status != EAI_NODATA && v4->status != EAI_NODATA) {
-        err_set(e, FAULT_NO_HOST, "the %s '%s' does not exist", what, d->host);
-        err_hint(e, "is the name spelt right?");
-    } else {
-        const char *kind = d->p.family == AF_INET ? "IPv4 " : d->p.family == AF_INET6 ? "IPv6 " : "";
-        err_set(e, FAULT_NO_HOST, "the %s '%s' has no %saddress", what, d->host, kind);
-        err_hint(e, *kind ? "without -4, -6 and 'source_ip' the other family would be used, too"
-                          : "is the name spelt right?");
-    }
-    err_stage(e, STAGE_LOOKUP);
-    return IO_ERROR;
-}
-
 /* --- attempts ------------------------------------------------------------------------------------------------- */
 
 /* A unix socket or a command has neither address nor port. */
@@ -481,69 +403,6 @@ static bool attempts_running(const struct dial *d)
     return false;
 }
 
-/* What to do about connect's errno. */
-static const struct connect_hint {
-    int reason;
-    const char *hint;
-} connect_hints[] = {
-    { ECONNREFUSED, "nothing listens on that port, or a firewall refuses; is 'port' right? (587 and 465 are for "
-                    "sending, 25 is often closed)" },
-    { ETIMEDOUT, "many networks drop connections to port 25, some also to others; try port 587 or 465" },
-    { ENETUNREACH, "this machine has no route to that network; is it connected?" },
-    { EHOSTUNREACH, "a router says that the host cannot be reached, or that the port is not allowed" },
-    { EACCES, "a firewall on the way, or of this machine, forbids it" },
-    { EPERM, "a firewall of this machine forbids it" },
-    { ECONNRESET, "the server, or a firewall on the way, cut the connection at once; this address "
-                  "may be banned there" },
-    { EADDRNOTAVAIL, "the machine has no address for it; is IPv6 switched off, or 'source_ip' wrong?" },
-    { 0, NULL },
-}, socket_hints[] = {
-    { ECONNREFUSED, "nobody listens on it; is 'socket' right, and does the server run?" },
-    { ENOENT, "there is no such socket; is 'socket' right, and does the server run?" },
-    { EACCES, "connecting needs permission to write to the socket, and to enter its directories" },
-    { 0, NULL },
-};
-
-static const char *hint_for(const struct connect_hint *hints, int reason)
-{
-    while (hints->hint && hints->reason != reason)
-        hints++;
-    return hints->hint;
-}
-
-/* All addresses and why each failed; with the deadline passed those under way have ETIMEDOUT. */
-static enum io connect_failed(const struct dial *d, enum fault fault, struct err *e)
-{
-    struct buf why = BUF_INIT;
-    bool is_unix = d->p.unix_path != NULL;
-    int first = d->n > 0 ? d->attempts[0].reason : 0;
-    for (size_t i = 0; i < d->n; i++) {
-        const struct attempt *a = &d->attempts[i];
-        const char *words = a->reason == ETIMEDOUT ? "no answer" : a->reason ? strerror(a->reason) : "not tried";
-        if (is_unix || (d->n == 1 && ascii_ieq(a->text, d->host)))
-            buf_printf(&why, "%s", words);
-        else
-            buf_printf(&why, "%s%s: %s", i > 0 ? ", " : "", a->text, words);
-    }
-    const char *what = d->p.proxy != PROXY_NONE ? "the proxy " : "";
-    if (is_unix)
-        err_set(e, fault, "cannot connect to the socket '%s': %s", d->host, why.data);
-    else
-        err_set(e, fault, "cannot connect to %s'%s' port %d: %s", what, d->host, d->port, why.data);
-    buf_free(&why);
-    if (d->source_reason && d->p.source_port > 0 && d->source_reason != EADDRNOTAVAIL)
-        err_hint(e, d->source_reason == EACCES ? "only the administrator may connect from port %d"
-                                               : "this machine uses port %d already", d->p.source_port);
-    else if (d->source_reason && d->p.source_ip)
-        err_hint(e, "'source_ip' must be an address of this machine; '%s' is not", d->p.source_ip);
-    else if (d->p.proxy != PROXY_NONE)
-        err_hint(e, "'proxy_host' and 'proxy_port' say where the proxy is");
-    else if (hint_for(is_unix ? socket_hints : connect_hints, first))
-        err_hint(e, "%s", hint_for(is_unix ? socket_hints : connect_hints, first));
-    err_stage(e, STAGE_CONNECT);
-    return IO_ERROR;
-}
-
 static enum io step_attempts(struct dial *d, struct err *e)
 {
     take_answers(d);
@@ -565,7 +424,7 @@ static enum io step_attempts(struct dial *d, struct err *e)
         return IO_DONE;
     if (attempts_running(d) || lookups_running(d) || first_to_begin(d))
         return IO_AGAIN;
-    return d->n > 0 ? connect_failed(d, FAULT_CONNECT, e) : lookup_failed(d, e);
+    return d->n > 0 ? dial_explain_connect(d, FAULT_CONNECT, e) : dial_explain_lookup(d, e);
 }
 
 /* --- the proxy ------------------------------------------------------------------------------------------------ */
@@ -700,7 +559,7 @@ static enum io out_of_time(struct dial *d, struct err *e)
     for (size_t i = 0; i < d->n; i++)
         if (d->attempts[i].fd >= 0)
             attempt_failed(d, &d->attempts[i], ETIMEDOUT);
-    return connect_failed(d, FAULT_TIMEOUT, e);
+    return dial_explain_connect(d, FAULT_TIMEOUT, e);
 }
 
 enum io dial_step(struct dial *d, struct err *e)
