@@ -1,5 +1,5 @@
-/* deliver_tls: what an account and a hop ask of TLS, the name of a session that may be kept for another run, and what TLS
- * turned out to be, as events. It knows no connection. */
+/* deliver_tls: what an account and a hop ask of TLS, the name of a session that may be kept for another run, and what
+ * TLS turned out to be, as events. It knows no connection. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
