@@ -188,10 +188,7 @@ void *xrealloc(void *p, size_t n)
 
 char *xstrdup(const char *s)
 {
-    if (!s)
-        return NULL;
-    size_t n = strlen(s) + 1;
-    return memcpy(xmalloc(n), s, n);
+    return s ? xstrndup(s, strlen(s)) : NULL;
 }
 
 char *xstrndup(const char *s, size_t n)

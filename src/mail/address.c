@@ -561,10 +561,6 @@ bool domain_to_ascii(const char *domain, struct buf *out, struct err *e)
 
 bool address_to_ascii(const char *address, struct buf *out, struct err *e)
 {
-    if (address_is_ascii(address)) {
-        buf_adds(out, address);
-        return true;
-    }
     const char *domain = address_domain(address);
     size_t local = domain ? (size_t)(domain - address) : strlen(address), begin = out->len;
     if (!ascii_only(address, local)) {
