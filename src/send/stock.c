@@ -242,7 +242,7 @@ bool stock_is_left(const struct stock_item *item)
     return false;
 }
 
-void stock_forget(struct item *item)
+void stock_forget(struct stock_item *item)
 {
     for (size_t i = 0; i < item->env.n; i++) {
         item->env.rcpts[i].fate = RCPT_PENDING;

@@ -58,7 +58,7 @@ bool stock_is_left(const struct stock_item *item);
 bool stock_again(struct stock *s, struct stock_item *item, struct err *e);
 
 /* Nothing was said of it that holds. */
-void stock_forget(struct item *item);
+void stock_forget(struct stock_item *item);
 
 /* It is over. verdict: what was wrong; cleared with the item. stock_write() comes before, where a server was asked: it
  * writes the fates down. */
