@@ -395,7 +395,7 @@ def test_a_signal_leaves_a_whole_report(bed, tmp_path):
     process.stdin.write(client.message()[1])
     process.stdin.close()
     end = time.monotonic() + 20
-    while time.monotonic() < end and not (one.received and transcript.read_text().count("# the message, ") == 2):
+    while time.monotonic() < end and not ("message stored" in transcript.read_text() and transcript.read_text().count("# the message, ") == 2):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     out = process.stdout.read()
