@@ -19,8 +19,9 @@ real.PASSWORD = "secret"
 real.POSTFIX_MAIN = real.POSTFIX_MAIN.replace("virtual_transport = virtual\n", "virtual_transport = discard:\n")
 real.POSTFIX_MASTER += "discard unix - - n - - discard\n"
 if in_namespace():
-    real.POSTFIX_MASTER += "".join(line.replace("{%s}" % mode, f"{longline.NEAR}:{port}") + "\n" for line, (mode, port) in zip(
-        real.POSTFIX_MASTER.splitlines(), {"plain": 25, "starttls": 587, "implicit": 465}.items()))
+    real.POSTFIX_MASTER += "".join(
+        line.replace(f"{{{mode}}}", f"{longline.NEAR}:{port}") + "\n" for line in real.POSTFIX_MASTER.splitlines()
+        for mode, port in {"plain": 25, "starttls": 587, "implicit": 465}.items() if line.startswith(f"{{{mode}}}"))
 
 SYSTEM_BUNDLE = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 
